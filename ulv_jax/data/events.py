@@ -28,7 +28,7 @@ def open_table(
     names = list(source.columns if isinstance(source, pd.DataFrame) else source.column_names)
     twice = sorted({str(c) for c in names if names.count(c) > 1})
     if twice: raise DataError(f"the column name '{twice[0]}' stands {names.count(twice[0])} times in the table: rename all but one")
-    if isinstance(source, pd.DataFrame): _refuse_mixed_zones(source)
+    if isinstance(source, pd.DataFrame): source = _microseconds(_refuse_mixed_zones(source))
     return ibis.duckdb.connect().create_table('log', ibis.memtable(source), temp=True)
 
 # %% ../../nbs/data/02_events.ipynb #78b53cbf
@@ -53,6 +53,10 @@ def _refuse_mixed_zones(frame):
     for name in frame.select_dtypes('object'):
         zones = {str(v.tzinfo) for v in frame[name].head(100_000) if hasattr(v, 'tzinfo')}
         if len(zones) > 1: raise DataError(_mixed(name, sorted(zones)))
+    return frame
+
+def _microseconds(frame):
+    return frame.assign(**{c: frame[c].dt.as_unit('us') for c in frame.select_dtypes(['datetime', 'datetimetz'])})
 
 def _mixed(name, zones):
     shown = ', '.join('none' if z in ('None', '') else z for z in zones[:4])
@@ -130,13 +134,15 @@ def _check_text_zones(table, name):
     zones = {{'Z': '+00:00', '+0000': '+00:00', '+00': '+00:00'}.get(z, z) for z in zones}
     if len(zones) > 1: raise DataError(_mixed(name, sorted(zones)))
 
-# %% ../../nbs/data/02_events.ipynb #3e9b70fa
+# %% ../../nbs/data/02_events.ipynb #833d960a
+LARGEST = 1e12   # of an amount; what is larger is an error of the export
+
 def _values(table, name):
     col = table[name] if name in table.columns else _formula(table, name)
     if not col.type().is_numeric():
         raise DataError(f"column '{name}' holds {col.type()}, not numbers (first {_first(table, name)}): convert it, for instance with pd.to_numeric")
     col = col.cast('float64')
-    return (col.isnan() | col.isinf()).ifelse(ibis.null('float64'), col)
+    return (col.isnan() | (col.abs() > LARGEST)).ifelse(ibis.null('float64'), col)
 
 # %% ../../nbs/data/02_events.ipynb #b48a84dc
 def _users(table, name):

@@ -11,7 +11,7 @@ import ibis
 import numpy as np
 import pandas as pd
 from .events import Events, read_events
-from .features import before
+from .features import before, exact_sum
 
 # %% ../../nbs/data/04_sequences.ipynb #a3fa8635
 FIELDS = ('log_gap', 'log_age', 'log_value', 'log_lines', 'log_count')
@@ -33,7 +33,7 @@ class Sequences:
 # %% ../../nbs/data/04_sequences.ipynb #a8534796
 def _steps(events, cutoff, max_length):
     t = before(events, cutoff)
-    steps = t.group_by(['user_id', 'timestamp', 'event']).aggregate(value=t.value.sum(), lines=t.count())
+    steps = t.group_by(['user_id', 'timestamp', 'event']).aggregate(value=exact_sum(t.value), lines=t.count())
     past = ibis.window(group_by='user_id', order_by=['timestamp', 'event'])
     steps = steps.mutate(number=ibis.row_number().over(past) + 1, before=steps.timestamp.lag().over(past), total=steps.count().over(group_by='user_id'))
     return steps.filter(steps.number > steps.total - max_length)
