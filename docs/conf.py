@@ -15,6 +15,7 @@ if os.environ.get('DOCS_OFFLINE'): extensions.append('sphinx-mathjax-offline')  
 nb_execution_mode = 'off'                    # the stored outputs are the tested ones
 myst_enable_extensions = ['dollarmath', 'amsmath', 'colon_fence', 'deflist']
 default_role = 'code'                        # single backticks in docstrings are code
+smartquotes = False                          # quotes in parameter comments are code
 autodoc_preserve_defaults = True
 autodoc_member_order = 'bysource'
 python_use_unqualified_type_names = True
@@ -29,6 +30,7 @@ html_baseurl = settings['doc_host'] + settings['doc_baseurl'] + '/'
 html_static_path = ['_static']
 html_css_files, html_js_files = ['custom.css'], ['search.js']
 html_copy_source = html_show_sourcelink = False
+html_context = dict(default_mode='auto')       # light or dark as the reader's system is
 html_theme_options = dict(
     repository_url=settings['git_url'], use_repository_button=True, use_issues_button=True, use_download_button=False,
     logo=dict(text=project), show_toc_level=2, show_navbar_depth=1,

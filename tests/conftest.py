@@ -1,0 +1,44 @@
+"What several tests need: a browser, and a server for files on loopback."
+import shutil, threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+import pytest
+
+CHROMIUM = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None)
+FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+         '--disable-component-update', '--disable-sync']
+
+@pytest.fixture(scope='session')
+def browser():
+    "Headless Chromium of the system, driven by Playwright."
+    if CHROMIUM is None: pytest.skip('browser test: there is no Chromium here (Debian: apt-get install chromium)')
+    playwright = pytest.importorskip('playwright.sync_api', reason='browser test: pip install playwright')
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+@pytest.fixture
+def page(browser):
+    "A fresh page that keeps its console errors in `page.errors`."
+    page = browser.new_page(viewport=dict(width=1280, height=900))
+    page.errors = []
+    page.on('console', lambda m: m.type == 'error' and page.errors.append(m.text))
+    page.on('pageerror', lambda e: page.errors.append(str(e)))
+    yield page
+    page.close()
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, *args): pass
+
+@pytest.fixture(scope='session')
+def serve():
+    "Function that serves a folder on loopback and returns its address."
+    servers = []
+    def start(folder):
+        server = ThreadingHTTPServer(('127.0.0.1', 0), partial(QuietHandler, directory=str(folder)))
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        servers.append(server)
+        return f'http://127.0.0.1:{server.server_port}'
+    yield start
+    for server in servers: server.shutdown()
