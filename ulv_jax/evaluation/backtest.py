@@ -51,7 +51,7 @@ def _judge_all(names, learn, now, seed, progress):
     bar = tqdm(names, disable=not progress, unit='model')
     for name in bar:
         bar.set_description(name)
-        model = make_forecaster(name, seed)
+        model = make_forecaster(name, seed); model.progress = progress
         try: row, forecast = judge(model, learn, now)
         except DataError as e: skipped[name] = str(e); rows.append({'model': name}); continue
         rows.append(row); models[name] = model

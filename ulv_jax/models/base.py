@@ -61,6 +61,7 @@ def _tails(actual):
 class Forecaster:
     "Learns from snapshots whose outcome is known, and forecasts each user's value at another."
     name = None
+    progress = True   # a bar while it learns, for families that take their time
 
     def __init__(self, seed:int=0): self.seed = seed
 
