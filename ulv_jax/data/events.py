@@ -39,8 +39,15 @@ def _open_path(path):
     reader = next((r for end, r in READERS.items() if files[0].lower().endswith(end)), None)
     if reader is None: raise DataError(f"'{files[0]}' is neither Parquet nor CSV by its name: it should end in {', '.join(READERS)}")
     if not Path(files[0]).stat().st_size: raise DataError(f"'{files[0]}' is empty: it has 0 bytes")
-    try: return getattr(ibis.duckdb.connect(), reader)(files)
+    try: return _open_csv(files) if reader == 'read_csv' else ibis.duckdb.connect().read_parquet(files)
     except Exception as e: raise DataError(f"'{files[0]}' cannot be read as {reader[5:]}: {str(e).splitlines()[0]}") from e
+
+# %% ../../nbs/data/02_events.ipynb #bf7783f8
+def _open_csv(files):
+    connection = ibis.duckdb.connect()
+    table = connection.read_csv(files)
+    zoned = [name for name, kind in table.schema().items() if kind.is_timestamp() and kind.timezone]   # as text, so that we see which zones
+    return connection.read_csv(files, types=dict.fromkeys(zoned, 'VARCHAR')) if zoned else table
 
 # %% ../../nbs/data/02_events.ipynb #6a2743c2
 def _similar_files(path):
@@ -50,7 +57,7 @@ def _similar_files(path):
 
 # %% ../../nbs/data/02_events.ipynb #291f7a7f
 def _refuse_mixed_zones(frame):
-    for name in frame.select_dtypes('object'):
+    for name in frame.columns[frame.dtypes == object]:
         zones = {str(v.tzinfo) for v in frame[name].head(100_000) if hasattr(v, 'tzinfo')}
         if len(zones) > 1: raise DataError(_mixed(name, sorted(zones)))
     return frame
