@@ -7,8 +7,8 @@ __all__ = ['KINDS', 'BEST', 'HEADS', 'FORMATS', 'Results', 'read_results', 'desc
            'verdict', 'coverage_html', 'top_users_html', 'draw_calibration', 'draw_gain', 'draw_everyone',
            'write_report']
 
-# %% ../../nbs/evaluation/03_report.ipynb #637cb60a
-import html, json, os, sys
+# %% ../../nbs/evaluation/03_report.ipynb #e32593d1
+import html, json, os, re, sys
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,9 +71,9 @@ def _spent_nothing(results):
 # %% ../../nbs/evaluation/03_report.ipynb #2e00a84e
 def _table(frame, formats, bold=()):
     "HTML table; `bold` holds (row label, column) pairs."
-    head = ''.join(f'<th>{html.escape(str(c))}</th>' for c in frame)
+    head = ''.join(f'<th{" class=number" if pd.api.types.is_numeric_dtype(frame[c]) else ""}>{html.escape(str(c))}</th>' for c in frame)
     def cell(i, c, v):
-        text = formats.get(c, '{}').format(v) if not pd.isna(v) else '–'
+        text = re.sub(r'^-(0[.0]*%?)$', r'\1', formats.get(c, '{}').format(v)) if not pd.isna(v) else '–'
         number = ' class="number"' if isinstance(v, (int, float, np.number)) else ''
         return f'<td{number}>' + ('<b>{}</b>' if (i, c) in bold else '{}').format(html.escape(text)) + '</td>'
     body = ''.join('<tr>' + ''.join(cell(i, c, v) for c, v in zip(frame.columns, row[1:])) + '</tr>' for i, row in zip(frame.index, frame.itertuples()))
@@ -176,7 +176,7 @@ STYLE = """body { font: 16px/1.55 system-ui, sans-serif; color: #1c2733; backgro
 h1 { font-size: 1.9rem; margin: 0 0 .3rem } h2 { font-size: 1.25rem; margin: 2.6rem 0 .5rem; border-bottom: 1px solid #d8dee4; padding-bottom: .25rem }
 table { border-collapse: collapse; margin: 1rem 0; font-size: .88rem; font-variant-numeric: tabular-nums; display: block; overflow-x: auto }
 th { text-align: left; font-weight: 600; border-bottom: 2px solid #56687a; vertical-align: bottom } td { border-bottom: 1px solid #e6eaee }
-th, td { padding: .35rem .9rem .35rem 0; vertical-align: top } td.number { text-align: right; white-space: nowrap } img { max-width: 100% }
+th, td { padding: .35rem .9rem .35rem 0; vertical-align: top } .number { text-align: right } td.number { white-space: nowrap } img { max-width: 100% }
 .anchor-link, .jp-InputPrompt, .jp-OutputPrompt, .prompt { display: none } @media print { h2 { break-after: avoid } img, tr { break-inside: avoid } }"""
 
 def _page(notebook, title):

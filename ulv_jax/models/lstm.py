@@ -14,6 +14,7 @@ from flax import nnx
 from jaxtyping import Float
 from ..data.sequences import Sequences
 from .base import Forecaster, IntervalTable, register
+from .mesh import cores_as_devices
 from .recurrent import RecurrentNetwork
 from .training import Examples, Training, answer_all, train_network
 
@@ -127,6 +128,7 @@ def _train_and_valid(snapshots, inputs, scale, seed):
     return examples(snapshots[:-1], inputs, scale), examples(snapshots[-1:], inputs, scale)
 
 def _network(model):
+    cores_as_devices()   # before the first weight is made
     width = len(model.inputs_.mean) + len(model.inputs_.kinds) + 1
     return RecurrentNetwork(width, **model.settings, rngs=nnx.Rngs(model.seed))
 
