@@ -100,7 +100,7 @@ def batches(
     order = np.arange(packing.n_rows) if seed is None else np.random.default_rng(seed).permutation(packing.n_rows)
     groups = np.array_split(np.append(order, np.full(-len(order) % n_rows, -1)), -(-len(order)//n_rows))
     by_row = np.split(np.argsort(packing.row, kind='stable'), np.bincount(packing.row, minlength=packing.n_rows).cumsum()[:-1])
-    n_slots = _round_up(max(sum(len(by_row[r]) for r in g if r >= 0) for g in groups))
+    n_slots = _round_up(int(np.sort([len(users) for users in by_row])[-n_rows:].sum()))   # of the fullest rows: no order of the rows needs more
     grid = np.append(_grid(packing, offsets), np.full((1, row_length), -1), axis=0)   # the last row stays empty: it fills up the last batch
     for rows in groups: yield _fill(x, grid, packing, np.concatenate([by_row[r] for r in rows if r >= 0]), rows, n_slots)
 

@@ -48,7 +48,7 @@ def judge(
 # %% ../../nbs/evaluation/02_backtest.ipynb #ac9fc2cc
 def _judge_all(names, learn, now, seed, progress):
     rows, tables, models, skipped = [], [], {}, {}
-    bar = tqdm(names, disable=not progress, unit='model')
+    bar = tqdm(names, disable=None if progress else True, unit='model')
     for name in bar:
         bar.set_description(name)
         model = make_forecaster(name, seed); model.progress = progress

@@ -158,7 +158,7 @@ def draw_everyone(results:Results): # matplotlib Axes
 def _own_kernel():
     with TemporaryDirectory() as folder:
         spec = Path(folder, 'kernels', 'ulv_report'); spec.mkdir(parents=True)
-        command = [sys.executable, '-m', 'ipykernel_launcher', '-f', '{connection_file}']
+        command = [sys.executable, '-m', 'ipykernel_launcher', '-f', '{connection_file}', '--log-level=40']
         (spec/'kernel.json').write_text(json.dumps(dict(argv=command, display_name='report', language='python')))
         found = os.pathsep.join(filter(None, [folder, os.environ.get('JUPYTER_PATH')]))
         with patch.dict(os.environ, JUPYTER_PATH=found, PYDEVD_DISABLE_FILE_VALIDATION='1'): yield 'ulv_report'

@@ -33,7 +33,9 @@ def forecast_frame(
 # %% ../../nbs/models/00_base.ipynb #85964741
 class IntervalTable:
     "Empirical 90 % interval by bin of the forecast."
-    def __init__(self, edges, lo, hi): self.edges, self.lo, self.hi = (np.asarray(o, float) for o in (edges, lo, hi))
+    KEYS = ('centres', 'lo', 'hi')   # its arrays, for a file
+
+    def __init__(self, centres, lo, hi): self.centres, self.lo, self.hi = (np.asarray(o, float) for o in (centres, lo, hi))
 
     @classmethod
     def fit(cls,
@@ -44,13 +46,14 @@ class IntervalTable:
         n_bins = int(np.clip(len(forecast)//40, 1, 10))
         edges = np.unique(np.quantile(forecast, np.arange(1, n_bins)/n_bins))
         bins = np.searchsorted(edges, forecast, side='right')
-        cells = [actual[bins == i] if (bins == i).any() else actual for i in range(len(edges)+1)]
-        return cls(edges, *np.array([_tails(o) for o in cells]).T)
+        inside = [bins == i for i in np.unique(bins)]
+        return cls([forecast[i].mean() for i in inside], *np.array([_tails(actual[i]) for i in inside]).T)
 
     def predict(self, forecast:Float[np.ndarray, "user"]) -> dict:
         "Interval of each user, widened where the forecast itself lies outside it."
-        i = np.searchsorted(self.edges, forecast, side='right')
-        return {'ulv_lo_90': np.minimum(self.lo[i], forecast), 'ulv_hi_90': np.maximum(self.hi[i], forecast)}
+        beyond = np.maximum(forecast / self.centres[-1], 1) if self.centres[-1] > 0 else 1
+        lo, hi = (np.interp(forecast, self.centres, ends) * beyond for ends in (self.lo, self.hi))
+        return {'ulv_lo_90': np.minimum(lo, forecast), 'ulv_hi_90': np.maximum(hi, forecast)}
 
 # %% ../../nbs/models/00_base.ipynb #922b541f
 def _tails(actual):

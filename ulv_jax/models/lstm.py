@@ -153,7 +153,7 @@ def _to_files(model):
 def _from_files(model, meta, arrays):
     model.settings, model.training, model.history_ = meta['settings'], Training(**meta['training']), meta['history']
     model.inputs_ = StepInputs(tuple(meta['kinds']), arrays['mean'], arrays['spread'])
-    model.scale_, model.interval_ = ValueScale(**meta['scale']), IntervalTable(*(arrays[k] for k in ('edges', 'lo', 'hi')))
+    model.scale_, model.interval_ = ValueScale(**meta['scale']), IntervalTable(*(arrays[k] for k in IntervalTable.KEYS))
     model.network_ = _network(model)
     state = nnx.state(model.network_, nnx.Param)
     paths, tree = jax.tree_util.tree_flatten_with_path(state)

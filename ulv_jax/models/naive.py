@@ -26,7 +26,7 @@ class Naive(Forecaster):
     def _learn(self, snapshots): pass
 
     def _state(self): return {}, vars(self.interval_)
-    def _restore(self, meta, arrays): self.interval_ = IntervalTable(**{k: arrays[k] for k in ('edges', 'lo', 'hi')})
+    def _restore(self, meta, arrays): self.interval_ = IntervalTable(**{k: arrays[k] for k in IntervalTable.KEYS})
 
 # %% ../../nbs/models/04_naive.ipynb #5ead499a
 @register('mean')

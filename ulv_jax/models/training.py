@@ -209,7 +209,7 @@ def train_network(
     mesh = mesh or data_mesh()
     fixed = _fixed(network, train, settings, mesh, seed, loss)
     (state, best), history = _load_checkpoint(checkpoint, (start_state(network, settings), start_state(network, settings).params))
-    with tqdm(total=fixed['n_steps']*settings.epochs, initial=int(state.step), disable=not progress, unit='step', leave=False) as bar:
+    with tqdm(total=fixed['n_steps']*settings.epochs, initial=int(state.step), disable=None if progress else True, unit='step', leave=False) as bar:
         while len(history) < settings.epochs and not _stalled(history, settings):
             state, row, users = _train_and_judge(network, state, fixed, train, valid, settings, mesh, (seed, len(history)), bar)
             if all(row['valid_loss'] < h['valid_loss'] for h in history): best = jax.tree.map(np.array, state.params)
