@@ -11,7 +11,7 @@ from ulv_jax.evaluation.backtest import backtest
 from ulv_jax.models.base import save_forecaster
 
 ROOT = Path(__file__).resolve().parent.parent
-FOLDER = Path(os.environ.get('ULV_DATA', ROOT.parent/'shared'/'data'))
+FOLDER = Path(os.environ.get('ULV_DATA', Path.home()/'.cache'/'ulv_jax'))
 NAIVE = ('mean', 'persistence_rate', 'persistence_last')
 
 def path(name):

@@ -17,7 +17,7 @@ import typer
 def clear_errors(command):
     "A command whose input errors are one sentence on standard error, with exit code 2."
     @wraps(command)
-    def run(*args, **kwargs):
+    def run(*args, **kwargs):   # its docstring is the command's own: the page of --help
         from ulv_jax.data.errors import DataError
         try: return command(*args, **kwargs)
         except (DataError, ImportError) as e: message, code = str(e), 2

@@ -9,7 +9,7 @@ __all__ = ['gain_curve', 'plot_gain', 'plot_deciles', 'plot_actual_forecast']
 import numpy as np
 from jaxtyping import Float
 from ..data.errors import DataError, require
-from .metrics import decile_table
+from .metrics import _checked, decile_table
 
 # %% ../../nbs/evaluation/01_plots.ipynb #bb9cb7d1
 def gain_curve(
@@ -17,18 +17,10 @@ def gain_curve(
     forecast:Float[np.ndarray, "user"],   # anything that orders the users
 ) -> tuple[Float[np.ndarray, "point"], Float[np.ndarray, "point"]]: # share of users, share of the value they hold; from (0, 0) to (1, 1)
     "Cumulative share of value, users taken from the highest forecast down."
-    actual, forecast = _finite_pair(actual, forecast)
-    if not actual.sum() > 0: raise DataError('nobody spent anything: there is no value to gain')
+    actual, forecast = _checked(actual, forecast)
+    if not actual.sum() > 0: raise DataError(f'none of the {len(actual)} users has a value above 0: there is nothing to gain')
     _, tie, users = np.unique(-forecast, return_inverse=True, return_counts=True)
     return tuple(np.append(0., np.cumsum(o) / o.sum()) for o in (users, np.bincount(tie, actual)))
-
-# %% ../../nbs/evaluation/01_plots.ipynb #401e26fe
-def _finite_pair(actual, forecast):
-    actual, forecast = np.asarray(actual, float), np.asarray(forecast, float)
-    if actual.shape != forecast.shape or actual.ndim != 1: raise ValueError(f'actual has shape {actual.shape}, forecast {forecast.shape}: one number a user is needed in each')
-    bad = ~np.isfinite(actual) | ~np.isfinite(forecast)
-    if bad.any(): raise ValueError(f'{bad.sum()} of {len(bad)} users have a value that is not finite, first at positions {np.flatnonzero(bad)[:3].tolist()}')
-    return actual, forecast
 
 # %% ../../nbs/evaluation/01_plots.ipynb #b426a689
 COLOURS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9', '#000000')
@@ -40,6 +32,10 @@ def _axes(ax, size):
     ax.grid(color='#e4e4e4', linewidth=.7); ax.set_axisbelow(True)
     return ax
 
+def _legend(ax, place, beside=False):
+    where = dict(loc='upper left', bbox_to_anchor=(1.01, 1.)) if beside else dict(loc=place)
+    ax.legend(frameon=False, fontsize='small', handlelength=2.8, **where)
+
 # %% ../../nbs/evaluation/01_plots.ipynb #a4ae2959
 def plot_gain(
     actual:Float[np.ndarray, "user"],
@@ -47,14 +43,14 @@ def plot_gain(
     ax=None,            # matplotlib Axes to draw into
 ): # matplotlib Axes
     "Gain curves of several forecasts, between knowing nothing and knowing all."
-    ax = _axes(ax, (6, 4.2))
+    ax = _axes(ax, (5.4, 3.8))
     for i, (name, forecast) in enumerate(forecasts.items()):
         ax.plot(*gain_curve(actual, forecast), color=COLOURS[i % len(COLOURS)], linestyle=DASHES[i % len(DASHES)], linewidth=1.8, label=name)
     ax.plot(*gain_curve(actual, actual), color='#999999', linewidth=1, label='best possible')
     ax.plot([0, 1], [0, 1], color='#999999', linewidth=1, linestyle=(0, (1, 2)), label='knowing nothing')
     ax.set(xlim=(0, 1), ylim=(0, 1.02), xlabel='share of customers, highest forecast first', ylabel='share of all value')
     for axis in (ax.xaxis, ax.yaxis): axis.set_major_formatter(lambda v, _: f'{v:.0%}')
-    ax.legend(frameon=False, loc='lower right', fontsize='small')
+    _legend(ax, 'lower right', beside=len(forecasts) > 5)
     return ax
 
 # %% ../../nbs/evaluation/01_plots.ipynb #728453bf
@@ -65,12 +61,13 @@ def plot_deciles(
     unit:str='value',      # what the money is, for the axis
 ): # matplotlib Axes
     "Mean forecast beside mean outcome, for ten groups of customers by forecast."
-    table = decile_table(*_finite_pair(actual, forecast))
-    ax = _axes(ax, (6, 4.2)); ax.grid(False, axis='x')
+    table = decile_table(actual, forecast)
+    ax = _axes(ax, (5.4, 3.6)); ax.grid(False, axis='x')
     ax.bar(table.index - .2, table['forecast'], .38, color='#9ecae1', edgecolor='#4a7fa5', linewidth=.6, label='forecast')
     ax.bar(table.index + .2, table['actual'], .38, color='#0b4a75', label='outcome')
-    ax.set(xlabel='customers by forecast, ten groups from lowest to highest', ylabel=f'mean {unit} of a customer', xticks=table.index)
-    ax.legend(frameon=False, loc='upper left', fontsize='small')
+    ax.set(xlabel='customers by forecast, ten groups from lowest to highest', ylabel=f'{unit} of the mean customer', xticks=table.index)
+    ax.yaxis.set_major_formatter(lambda v, _: f'{v:,.10g}')
+    _legend(ax, 'upper left')
     return ax
 
 # %% ../../nbs/evaluation/01_plots.ipynb #66449f7f
@@ -81,16 +78,17 @@ def plot_actual_forecast(
     unit:str='value',      # what the money is, for the axes
 ): # matplotlib Axes
     "Forecast against outcome of every customer, on logarithmic axes that know 0."
-    actual, forecast = _finite_pair(actual, forecast)
-    ax, one = _axes(ax, (5, 4.6)), float(np.median(actual[actual > 0])) if (actual > 0).any() else 1.
+    actual, forecast = _checked(actual, forecast)
+    ax, one = _axes(ax, (4.6, 3.8)), float(np.median(actual[actual > 0])) if (actual > 0).any() else 1.
     x, y = (np.log10(1 + np.maximum(v, 0)/one) for v in (forecast, actual))
     end = max(x.max(), y.max(), .1)*1.03
-    cells = ax.hexbin(x, y, gridsize=36, extent=(0, end, 0, end), bins='log', mincnt=1, cmap='Blues', linewidths=.2)
-    cells.norm.vmin = .3   # a lone customer is still visible
-    ax.plot([0, end], [0, end], color='#D55E00', linewidth=1)
-    ax.figure.colorbar(cells, ax=ax, label='customers', shrink=.8)
+    cells = ax.hexbin(x, y, gridsize=32, extent=(0, end, 0, end), bins='log', mincnt=1, cmap='Blues', linewidths=.2)
+    cells.norm.vmin, cells.norm.vmax = .3, max(cells.get_array().max(), 10.)   # a lone customer is still visible
+    ax.plot([0, end], [0, end], color='#D55E00', linewidth=1.2, linestyle='--', label='forecast = outcome')
+    ax.figure.colorbar(cells, ax=ax, label='customers', shrink=.8, format=lambda v, _: f'{v:,.0f}' if v >= 1 else '')
     places, labels = _money_ticks(one, end)
-    ax.set(xlabel=f'forecast {unit}', ylabel=f'outcome: {unit} really spent', xticks=places, xticklabels=labels, yticks=places, yticklabels=labels)
+    ax.set(xlabel=f'forecast {unit}', ylabel=f'{unit} really spent', xticks=places, xticklabels=labels, yticks=places, yticklabels=labels, aspect='equal')
+    _legend(ax, 'upper left')
     return ax
 
 # %% ../../nbs/evaluation/01_plots.ipynb #bb23e234

@@ -107,7 +107,8 @@ def save_forecaster(
 
 # %% ../../nbs/models/00_base.ipynb #fb5f609a
 FAMILIES = {'mean': 'ulv_jax.models.naive', 'persistence_rate': 'ulv_jax.models.naive',
-            'persistence_last': 'ulv_jax.models.naive', 'lstm': 'ulv_jax.models.lstm'}
+            'persistence_last': 'ulv_jax.models.naive', 'lstm': 'ulv_jax.models.lstm',
+            **dict.fromkeys(('bg_nbd', 'mbg_nbd', 'pareto_nbd'), 'ulv_jax.models.purchase')}
 _REGISTRY = {}
 
 def register(name:str):
@@ -119,7 +120,7 @@ def register(name:str):
 
 # %% ../../nbs/models/00_base.ipynb #dbedc5a2
 def make_forecaster(
-    name:str,     # as in the leaderboard: 'mean', 'persistence_rate', 'persistence_last', 'lstm'
+    name:str,     # as in the leaderboard: a key of FAMILIES, such as 'lstm' or 'pareto_nbd'
     seed:int=0,   # for families that draw
 ) -> Forecaster: # not yet fitted
     "The forecaster registered under a name."

@@ -103,8 +103,7 @@ class LSTMForecaster(Forecaster):
         training:Training=Training(),
     ):
         super().__init__(seed)
-        self.settings = dict(n_hidden=n_hidden, n_layers=n_layers, dropout=dropout)
-        self.training = training
+        self.settings, self.training = dict(n_hidden=n_hidden, n_layers=n_layers, dropout=dropout), training
 
     def _fit(self, snapshots):
         self.inputs_ = StepInputs.fit([s.sequences for s in snapshots])

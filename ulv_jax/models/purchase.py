@@ -19,7 +19,16 @@ from .gamma_gamma import fit_gamma_gamma, shrunk_spend, spend_rule
 from .likelihood import Fit
 from .pareto_nbd import fit_pareto_nbd, forecast_pareto_nbd
 
-# %% ../../nbs/models/13_purchase.ipynb #bed5b1c3
+# %% ../../nbs/models/13_purchase.ipynb #ce9d9b4d
+def _no_nan(o):
+    if isinstance(o, dict): return {k: _no_nan(v) for k, v in o.items()}
+    return None if isinstance(o, float) and o != o else o
+
+def _fit_from(d):
+    def number(o): return float('nan') if o is None else o
+    params, errors = ({k: number(o) for k, o in d[part].items()} for part in ('params', 'errors'))
+    return Fit(params, errors, number(d['log_likelihood']), d['customers'], tuple(d['reasons']))
+
 @dataclass(frozen=True)
 class Learnt:
     "All that a purchase model knows of a clientele."
@@ -29,7 +38,11 @@ class Learnt:
 
     @property
     def reasons(self) -> tuple: return self.timing.reasons + self.spend.reasons   # what speaks against the fits; empty if nothing does
+    def to_dict(self) -> dict: return _no_nan(asdict(self))
+    @classmethod
+    def from_dict(cls, d) -> 'Learnt': return cls(_fit_from(d['timing']), _fit_from(d['spend']), d['rule'])
 
+# %% ../../nbs/models/13_purchase.ipynb #f2553d56
 def learn_spend(rfm) -> tuple: # (fit, rule)
     "Gamma-Gamma from the customers' repeat purchases."
     x, z = rfm['frequency'].to_numpy(), np.nan_to_num(rfm['monetary_value'].to_numpy())
@@ -76,42 +89,24 @@ class PurchaseForecaster(Forecaster):
     timing = None   # (fit, forecast), as `(fit_pareto_nbd, forecast_pareto_nbd)`
 
     def __init__(self, seed:int=0, refit:bool=True, fewest:int=30):
-        super().__init__(seed)
-        self.refit, self.fewest = refit, fewest   # fit again at the cutoff; with at least so many customers
+        self.seed, self.refit, self.fewest = seed, refit, fewest   # fit again at the cutoff; with at least so many customers
 
     def _fit(self, snapshots):
-        last = snapshots[-1]
-        self.learnt_ = self.used_ = learn(self.timing[0], last.rfm)
-        self.interval_ = IntervalTable.fit(self._expect(last)['ulv'], last.labels['value'].to_numpy())
+        self.learnt_ = self.used_ = learn(self.timing[0], snapshots[-1].rfm)
+        self.interval_ = IntervalTable.fit(self._expect(snapshots[-1])['ulv'], snapshots[-1].labels['value'].to_numpy())
 
     def _expect(self, snapshot): return expect(self.timing[1], self.used_, snapshot.rfm, snapshot.horizon.total_seconds()/86400, snapshot.value)
 
     def _predict(self, snapshot):
-        self.used_ = self._latest(snapshot.rfm)
+        again = self.refit and len(snapshot) >= self.fewest and (snapshot.rfm['frequency'] > 0).any()
+        self.used_ = learn(self.timing[0], snapshot.rfm) if again else self.learnt_
         answer, ratio = self._expect(snapshot), self.horizon_ratio(snapshot)
         return answer | {k: v*ratio for k, v in self.interval_.predict(answer['ulv']/ratio).items()}
 
-    def _latest(self, rfm):
-        if not self.refit or len(rfm) < self.fewest or not (rfm['frequency'] > 0).any(): return self.learnt_
-        return learn(self.timing[0], rfm)
-
-    def _state(self): return {'learnt': _no_nan(asdict(self.learnt_)), 'refit': self.refit, 'fewest': self.fewest}, vars(self.interval_)
-
+    def _state(self): return {'learnt': self.learnt_.to_dict(), 'refit': self.refit, 'fewest': self.fewest}, vars(self.interval_)
     def _restore(self, meta, arrays):
-        timing, spend = (_fit_from(meta['learnt'][k]) for k in ('timing', 'spend'))
-        self.learnt_ = self.used_ = Learnt(timing, spend, meta['learnt']['rule'])
-        self.refit, self.fewest = meta['refit'], meta['fewest']
-        self.interval_ = IntervalTable(**{k: arrays[k] for k in ('edges', 'lo', 'hi')})
-
-# %% ../../nbs/models/13_purchase.ipynb #ce9d9b4d
-def _no_nan(o):
-    if isinstance(o, dict): return {k: _no_nan(v) for k, v in o.items()}
-    return None if isinstance(o, float) and o != o else o
-
-def _fit_from(d):
-    def numbers(v): return {k: float('nan') if o is None else o for k, o in v.items()}
-    level = d['log_likelihood']
-    return Fit(numbers(d['params']), numbers(d['errors']), float('nan') if level is None else level, d['customers'], tuple(d['reasons']))
+        self.learnt_ = self.used_ = Learnt.from_dict(meta['learnt']); self.refit, self.fewest = meta['refit'], meta['fewest']
+        self.interval_ = IntervalTable(**{k: arrays[k] for k in IntervalTable.KEYS})
 
 # %% ../../nbs/models/13_purchase.ipynb #41e623f4
 @register('bg_nbd')

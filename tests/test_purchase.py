@@ -1,0 +1,75 @@
+"""Published figures of the purchase models on the CDNOW sample, which the package `lifetimes` ships (it is read, not imported),
+and the golden figures of both on full logs (ULV_DATA). What is not here is skipped, and says so."""
+import importlib.util, os
+from pathlib import Path
+import numpy as np
+import pandas as pd
+import pytest
+from ulv_jax.data.events import read_events
+from ulv_jax.data.snapshots import snapshot, training_snapshots
+from ulv_jax.evaluation.backtest import judge
+from ulv_jax.models.bg_nbd import fit_bg_nbd, forecast_bg_nbd
+from ulv_jax.models.gamma_gamma import fit_gamma_gamma
+from ulv_jax.models.pareto_nbd import fit_pareto_nbd, forecast_pareto_nbd
+from ulv_jax.models.purchase import BGNBD, ParetoNBD
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDER = Path(os.environ.get('ULV_DATA', Path.home()/'.cache'/'ulv_jax'))
+SAMPLE = 'cdnow_customers_summary_with_transactions.csv'
+
+def path(name):
+    if not (FOLDER/name).exists(): pytest.skip(f'{name} is not here: set ULV_DATA to the folder that holds it')
+    return FOLDER/name
+
+@pytest.fixture(scope='module')
+def sample():
+    "x, t_x, T in weeks and the mean spend of 2,357 customers, every tenth of CDNOW."
+    package = importlib.util.find_spec('lifetimes')
+    places = [FOLDER/SAMPLE] + ([Path(package.origin).parent/'datasets'/SAMPLE] if package else [])
+    file = next((p for p in places if p.exists()), None)
+    if file is None: pytest.skip(f'{SAMPLE} is not here: pip install lifetimes --no-deps, or put it into the folder that ULV_DATA names')
+    return pd.read_csv(file, index_col=0)
+
+def test_bg_nbd_of_fader_hardie_lee_2005(sample):
+    fit = fit_bg_nbd(sample['x'], sample['t_x'], sample['T'])
+    assert fit.values == pytest.approx([.2426, 4.4136, .7929, 2.4259], abs=2e-4)
+    assert round(fit.log_likelihood, 1) == -9582.4 and fit.reasons == () and fit.customers == 2357
+    bought = forecast_bg_nbd(fit, [2.], [30.43], [38.86], 39.)   # customer 1: 1.226 purchases in the next 39 weeks
+    assert bought['expected_purchases'][0] == pytest.approx(1.226, abs=1e-3)
+
+def test_pareto_nbd_of_fader_hardie_2005(sample):
+    fit = fit_pareto_nbd(sample['x'], sample['t_x'], sample['T'])
+    assert fit.values == pytest.approx([.553, 10.578, .606, 11.669], abs=2e-3)
+    assert round(fit.log_likelihood) == -9595 and fit.reasons == ()
+
+def test_gamma_gamma_of_fader_hardie_2013(sample):
+    fit = fit_gamma_gamma(sample['x'], sample['zbar'])
+    assert fit.values == pytest.approx([6.25, 3.74, 15.44], abs=.01) and fit.customers == 946 and fit.reasons == ()
+
+@pytest.fixture(scope='module')
+def cdnow():
+    events = read_events(path('cdnow_full.parquet'), user_col='customer_id', time_col='date', value_col='dollar_value')
+    return training_snapshots(events, '1998-01-01', '181D', n=2), snapshot(events, '1998-01-01', '181D')
+
+@pytest.mark.parametrize('model, golden', [(ParetoNBD, (20.97, .449, .735, .242, .8)), (BGNBD, (21.14, .435, .726, .218, -3.5))])
+def test_cdnow_leaderboard(cdnow, model, golden):
+    row, forecast = judge(model(), *cdnow)
+    assert (round(row['mae'], 2), round(row['spearman'], 3), round(row['gini'], 3), round(row['decile_mape'], 3), round(row['bias_pct'], 1)) == golden
+    assert forecast.notna().all().all() and (forecast['p_purchase'] <= forecast['expected_purchases'] + 1e-9).all()
+
+def test_one_year_of_online_retail_does_not_identify_dropout():
+    d = pd.read_parquet(path('online_retail_ii.parquet'), columns=['sheet', 'Quantity', 'InvoiceDate', 'Customer ID'])
+    d = d[(d['sheet'] == 'Year 2010-2011') & (d['Quantity'] > 0)]
+    days = d.groupby('Customer ID')['InvoiceDate'].agg(lambda t: t.dt.floor('D').nunique()), *(d.groupby('Customer ID')['InvoiceDate'].agg(f).dt.floor('D') for f in ('min', 'max'))
+    x, first, last = days; end = last.max()
+    history = (x - 1).to_numpy(float), (last - first).dt.days.to_numpy(float), (end - first).dt.days.to_numpy(float)
+    for fit in (fit_bg_nbd(*history), fit_bg_nbd(*history, variant='mbg_nbd'), fit_pareto_nbd(*history)):
+        assert 'do not show that anybody leaves' in fit.reasons[-1]
+        assert list(fit.params.values())[:2] == pytest.approx([.83, 69], rel=.02)
+
+def test_the_heaviest_customers_are_finite():
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 2000, 500).astype(float); T = np.maximum(rng.uniform(1, 400, 500), 1); t_x = T*rng.uniform(.5, 1, 500)*(x > 0)
+    for fit, forecast in ((fit_bg_nbd, forecast_bg_nbd), (fit_pareto_nbd, forecast_pareto_nbd)):
+        found = fit(x, t_x, T)
+        assert np.isfinite(found.values).all() and all(np.isfinite(v).all() and (v >= 0).all() for v in forecast(found, x, t_x, T, 365.).values())
