@@ -90,6 +90,7 @@ def code_cell(cell):
 def translate(text, base, pages):
     "Links to our names as references that Sphinx checks, links to notebooks without their numbers, callouts as admonitions."
     def reference(link):
+        if link[1].startswith('_'): return f'`{link[1]}`'   # a private name has no entry
         page, anchor = link[2].removeprefix('/').split('.html#')
         path = next((p for name, (p, _) in pages.get(page, {}).items() if name.lower() == anchor), None)
         return f'{{py:obj}}`{link[1]} <{path}>`' if path else link[0]

@@ -108,7 +108,9 @@ def save_forecaster(
 # %% ../../nbs/models/00_base.ipynb #fb5f609a
 FAMILIES = {'mean': 'ulv_jax.models.naive', 'persistence_rate': 'ulv_jax.models.naive',
             'persistence_last': 'ulv_jax.models.naive', 'lstm': 'ulv_jax.models.lstm',
-            **dict.fromkeys(('bg_nbd', 'mbg_nbd', 'pareto_nbd'), 'ulv_jax.models.purchase')}
+            **dict.fromkeys(('bg_nbd', 'mbg_nbd', 'pareto_nbd'), 'ulv_jax.models.purchase'), 'lightgbm': 'ulv_jax.models.boosted',
+            **dict.fromkeys(('mlp', 'mlp_tweedie'), 'ulv_jax.models.structured'), 'prior': 'ulv_jax.models.prior',
+            **dict.fromkeys(('blend', 'ensemble'), 'ulv_jax.ensemble.stacking')}
 _REGISTRY = {}
 
 def register(name:str):
