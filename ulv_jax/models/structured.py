@@ -182,10 +182,10 @@ def expect(params, graph, x, rate, spend, part, woy, block:int=4096) -> tuple: #
         found.append(_score(params, fill(x), fill(rate), fill(spend), part, woy, graph=graph))
     return tuple(np.concatenate([np.asarray(f[k], float) for f in found], axis=1)[:, :n] for k in (0, 1))
 
-# %% ../../nbs/models/16_structured.ipynb #cf4002b2
+# %% ../../nbs/models/16_structured.ipynb #584cec1d
 SHAPES = np.geomspace(.2, 50, 25)
 
-def chance_of_buying(purchases, shape:float): # array as `purchases`
+def chance_of_buying(purchases, shape): # array as `purchases`
     "Chance of at least one purchase, if so many are expected."
     return 1 - (1 + purchases/shape) ** -shape
 
