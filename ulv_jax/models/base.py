@@ -16,7 +16,7 @@ from ..data.errors import DataError, nearest
 from ..data.value import Value, check_same_value
 
 # %% ../../nbs/models/00_base.ipynb #aa2073c1
-FORECAST = ('ulv', 'ulv_lo_90', 'ulv_hi_90', 'p_purchase', 'p_alive', 'expected_purchases', 'expected_spend')
+FORECAST = ('ulv', 'ulv_lo_90', 'ulv_hi_90', 'p_purchase', 'p_alive', 'expected_purchases', 'expected_spend', 'rank_score')
 
 def forecast_frame(
     users,          # pandas index, one entry a user

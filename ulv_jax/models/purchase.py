@@ -12,6 +12,7 @@ from functools import partial
 import numpy as np
 from jaxtyping import Float
 from ..data.errors import DataError
+from ..data.snapshots import present_of
 from ..data.value import YEAR, Value
 from .base import Forecaster, IntervalTable, register
 from .bg_nbd import fit_bg_nbd, forecast_bg_nbd
@@ -88,24 +89,21 @@ class PurchaseForecaster(Forecaster):
     "A model of purchase times, with Gamma-Gamma for the spend."
     timing = None   # (fit, forecast), as `(fit_pareto_nbd, forecast_pareto_nbd)`
 
-    def __init__(self, seed:int=0, refit:bool=True, fewest:int=30):
-        self.seed, self.refit, self.fewest = seed, refit, fewest   # fit again at the cutoff; with at least so many customers
-
     def _fit(self, snapshots):
-        self.learnt_ = self.used_ = learn(self.timing[0], snapshots[-1].rfm)
-        self.interval_ = IntervalTable.fit(self._expect(snapshots[-1])['ulv'], snapshots[-1].labels['value'].to_numpy())
+        past, present = snapshots[-1], present_of(snapshots)
+        self.learnt_ = before = learn(self.timing[0], past.rfm)
+        self.interval_ = IntervalTable.fit(self._expect(past)['ulv'], past.labels['value'].to_numpy())
+        if (present.rfm['frequency'] > 0).any(): self.learnt_ = before if present.cutoff == past.cutoff else learn(self.timing[0], present.rfm)
 
-    def _expect(self, snapshot): return expect(self.timing[1], self.used_, snapshot.rfm, snapshot.horizon.total_seconds()/86400, snapshot.value)
+    def _expect(self, snapshot): return expect(self.timing[1], self.learnt_, snapshot.rfm, snapshot.horizon.total_seconds()/86400, snapshot.value)
 
     def _predict(self, snapshot):
-        again = self.refit and len(snapshot) >= self.fewest and (snapshot.rfm['frequency'] > 0).any()
-        self.used_ = learn(self.timing[0], snapshot.rfm) if again else self.learnt_
         answer, ratio = self._expect(snapshot), self.horizon_ratio(snapshot)
         return answer | {k: v*ratio for k, v in self.interval_.predict(answer['ulv']/ratio).items()}
 
-    def _state(self): return {'learnt': self.learnt_.to_dict(), 'refit': self.refit, 'fewest': self.fewest}, vars(self.interval_)
+    def _state(self): return {'learnt': self.learnt_.to_dict()}, vars(self.interval_)
     def _restore(self, meta, arrays):
-        self.learnt_ = self.used_ = Learnt.from_dict(meta['learnt']); self.refit, self.fewest = meta['refit'], meta['fewest']
+        self.learnt_ = Learnt.from_dict(meta['learnt'])
         self.interval_ = IntervalTable(**{k: arrays[k] for k in IntervalTable.KEYS})
 
 # %% ../../nbs/models/13_purchase.ipynb #41e623f4
