@@ -18,7 +18,7 @@ $(RUN):
 # The two stamps say which extras .venv holds; whoever develops has what the demo needs as well.
 .venv/.demo: $(PROJECT) | $(RUN)
 	@echo "Installing ulv_jax and what the demo needs into .venv (a few minutes the first time)"
-	@$(PIP_INSTALL) -e '.[demo,plot,report]'
+	@$(PIP_INSTALL) -e '.[boost,demo,plot,report]'
 	@touch $@
 
 .venv/.dev: $(PROJECT) | $(RUN)

@@ -76,12 +76,13 @@ def level_member(names) -> str:
     "Whose total the mix gets."
     return next((m for m in LEVEL if m in names), next(iter(names)))
 
-# %% ../../nbs/ensemble/01_stacking.ipynb #f51cf4fb
+# %% ../../nbs/ensemble/01_stacking.ipynb #61bedac9
 MEMBERS = ('pareto_nbd', 'lightgbm', 'mlp', 'mlp_tweedie')
 
 @register('ensemble')
 class Ensemble(Forecaster):
     "Several families in one forecast."
+    rehearses = True
     def __init__(self, seed:int=0, members:tuple=MEMBERS):
         super().__init__(seed); self.names = tuple(members)
 

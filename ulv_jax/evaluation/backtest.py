@@ -19,7 +19,7 @@ from .metrics import evaluate
 from ..models.base import FORECAST, Forecaster, make_forecaster
 
 # %% ../../nbs/evaluation/02_backtest.ipynb #e26205ea
-DEFAULT = ('mean', 'persistence_rate', 'persistence_last', 'lstm')
+DEFAULT = ('mean', 'persistence_rate', 'persistence_last', 'bg_nbd', 'pareto_nbd', 'lightgbm', 'lstm', 'mlp', 'blend', 'ensemble')
 LEADERBOARD = ('model', 'mae', 'rmse', 'spearman', 'gini', 'decile_mape', 'top10_capture', 'bias_pct', 'auc', 'fit_seconds', 'predict_seconds')
 
 @dataclass
@@ -71,10 +71,10 @@ def backtest(
 ) -> Backtest:
     "Fit every model on what was known before the cutoff, and judge it on the horizon after it."
     cutoff, horizon = as_cutoff(cutoff), as_horizon(horizon)
-    for name in models: make_forecaster(name)   # an unknown name fails before anything is fitted
+    rehearsals = any([make_forecaster(name).rehearses for name in models])   # an unknown name fails before anything is fitted
     now = snapshot(events, cutoff, horizon)
     if not (now.labels['value'] > 0).any(): raise DataError(f'none of the {len(now)} customers known on {cutoff:%Y-%m-%d} spends anything in the {horizon.days} days after it: no forecast can be judged; choose an earlier cutoff')
-    rows, tables, fitted, skipped = _judge_all(models, training_snapshots(events, cutoff, horizon), now, seed, progress)
+    rows, tables, fitted, skipped = _judge_all(models, training_snapshots(events, cutoff, horizon, rehearsals=rehearsals), now, seed, progress)
     board = pd.DataFrame(rows).reindex(columns=LEADERBOARD)
     predictions = pd.concat(tables)[['user', 'model', *FORECAST, 'actual', 'actual_purchases']].reset_index(drop=True)
     return Backtest(board, predictions, fitted, _run(events, now, seed, title, skipped), events.quality, skipped)

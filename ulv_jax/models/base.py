@@ -64,7 +64,8 @@ def _tails(actual):
 class Forecaster:
     "Learns from snapshots whose outcome is known, and forecasts each user's value at another."
     name = None
-    progress = True   # a bar while it learns, for families that take their time
+    progress = True      # a bar while it learns, for families that take their time
+    rehearses = False    # wants rehearsals beside its snapshots
 
     def __init__(self, seed:int=0): self.seed = seed
 
