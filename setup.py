@@ -31,7 +31,7 @@ setup(
     install_requires=cfg['requirements'].split(),
     extras_require={k.removesuffix(SUFFIX): v.split() for k, v in cfg.items() if k.endswith(SUFFIX)},
     packages=find_packages(include=[cfg['lib_path'], cfg['lib_path'] + '.*']),
-    package_data={cfg['lib_path']: ['templates/*.ipynb']},
+    package_data={cfg['lib_path']: ['templates/*.ipynb', 'weights/*.safetensors']},
     entry_points={'console_scripts': cfg['console_scripts'].split(),
                   'nbdev': [f"{cfg['lib_path']}={cfg['lib_path']}._modidx:d"]},   # links of the documentation find our names by it
 )

@@ -36,7 +36,7 @@ def definitions(tree):
     found = {}
     for node in tree.body:
         if isinstance(node, ast.FunctionDef): found[node.name] = 'function'
-        elif isinstance(node, ast.Assign): found |= {t.id: 'data' for t in node.targets if isinstance(t, ast.Name)}
+        elif isinstance(node, ast.Assign): found |= {n.id: 'data' for t in node.targets for n in ast.walk(t) if isinstance(n, ast.Name)}
         elif isinstance(node, ast.ClassDef):
             found[node.name] = 'class'
             found |= {f'{node.name}.{m.name}': 'method' for m in node.body if isinstance(m, ast.FunctionDef)}

@@ -76,8 +76,8 @@ def level_member(names) -> str:
     "Whose total the mix gets."
     return next((m for m in LEVEL if m in names), next(iter(names)))
 
-# %% ../../nbs/ensemble/01_stacking.ipynb #61bedac9
-MEMBERS = ('pareto_nbd', 'lightgbm', 'mlp', 'mlp_tweedie')
+# %% ../../nbs/ensemble/01_stacking.ipynb #e8a5b374
+MEMBERS = ('pareto_nbd', 'prior', 'lightgbm', 'mlp', 'mlp_tweedie')
 
 @register('ensemble')
 class Ensemble(Forecaster):

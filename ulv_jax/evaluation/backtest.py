@@ -19,7 +19,7 @@ from .metrics import evaluate
 from ..models.base import FORECAST, Forecaster, make_forecaster
 
 # %% ../../nbs/evaluation/02_backtest.ipynb #e26205ea
-DEFAULT = ('mean', 'persistence_rate', 'persistence_last', 'bg_nbd', 'pareto_nbd', 'lightgbm', 'lstm', 'mlp', 'blend', 'ensemble')
+DEFAULT = ('prior', 'mean', 'persistence_rate', 'persistence_last', 'bg_nbd', 'pareto_nbd', 'lightgbm', 'lstm', 'mlp', 'blend', 'ensemble')
 LEADERBOARD = ('model', 'mae', 'rmse', 'spearman', 'gini', 'decile_mape', 'top10_capture', 'bias_pct', 'auc', 'fit_seconds', 'predict_seconds')
 
 @dataclass
