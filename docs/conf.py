@@ -44,7 +44,7 @@ def source_lines(path):
     def visit(body, prefix=''):
         for node in body:
             if isinstance(node, (ast.FunctionDef, ast.ClassDef)): lines[prefix + node.name] = node.lineno
-            if isinstance(node, ast.Assign): lines.update({prefix + t.id: node.lineno for t in node.targets if isinstance(t, ast.Name)})
+            if isinstance(node, ast.Assign): lines.update({prefix + n.id: node.lineno for t in node.targets for n in ast.walk(t) if isinstance(n, ast.Name)})
             if isinstance(node, ast.ClassDef): visit(node.body, f'{node.name}.')
     visit(ast.parse(path.read_text(encoding='utf-8')).body)
     return lines

@@ -74,6 +74,7 @@ class Forecaster:
         if not snapshots: raise DataError(f'{self.name}: no snapshot to learn from')
         if any(s.labels is None for s in snapshots): raise DataError(f'{self.name}: a snapshot without labels cannot be learnt from')
         self.value_, self.horizon_days_ = snapshots[-1].value, snapshots[-1].horizon.total_seconds()/86400
+        _use_all_cores()
         self._fit(snapshots)
         return self
 
@@ -91,6 +92,11 @@ class Forecaster:
     def _predict(self, snapshot) -> dict: raise TypeError(f'{type(self).__name__} must say what it forecasts: define _predict')
     def _state(self): return {}, {}
     def _restore(self, meta, arrays): pass
+
+# %% ../../nbs/models/00_base.ipynb #5859d779
+def _use_all_cores():
+    from ulv_jax.models.mesh import cores_as_devices
+    cores_as_devices()
 
 # %% ../../nbs/models/00_base.ipynb #c917eb6e
 def save_forecaster(
