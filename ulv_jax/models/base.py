@@ -115,6 +115,8 @@ def save_forecaster(
 # %% ../../nbs/models/00_base.ipynb #fb5f609a
 FAMILIES = {'mean': 'ulv_jax.models.naive', 'persistence_rate': 'ulv_jax.models.naive',
             'persistence_last': 'ulv_jax.models.naive', 'lstm': 'ulv_jax.models.lstm',
+            **dict.fromkeys(('gru', 'rnn'), 'ulv_jax.models.gru'), 'cnn': 'ulv_jax.models.convolution',
+            **dict.fromkeys(('attention', 'lstm_attention'), 'ulv_jax.models.attention'),
             **dict.fromkeys(('bg_nbd', 'mbg_nbd', 'pareto_nbd'), 'ulv_jax.models.purchase'), 'lightgbm': 'ulv_jax.models.boosted',
             **dict.fromkeys(('mlp', 'mlp_tweedie'), 'ulv_jax.models.structured'), 'prior': 'ulv_jax.models.prior',
             **dict.fromkeys(('blend', 'ensemble'), 'ulv_jax.ensemble.stacking')}

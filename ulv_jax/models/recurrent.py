@@ -9,8 +9,9 @@ __all__ = ['lstm_step', 'LSTM', 'RecurrentNetwork']
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float
 from .module import Module
+from .network import SequenceNetwork
 
 # %% ../../nbs/models/02_recurrent.ipynb #289515fc
 def lstm_step(
@@ -50,7 +51,7 @@ class LSTM(Module):
         return h.swapaxes(0, 1)
 
 # %% ../../nbs/models/02_recurrent.ipynb #fe9c9f30
-class RecurrentNetwork(Module):
+class RecurrentNetwork(SequenceNetwork):
     "W1 σ(W2 · LSTM(W3 x) + b2) + b1, with two LSTM layers."
     def __init__(self,
         n_fields:int,         # numbers in a step
@@ -65,12 +66,10 @@ class RecurrentNetwork(Module):
         self.w2 = nnx.Linear(n_hidden, n_hidden, rngs=rngs)
         self.w1 = nnx.Linear(n_hidden, 2, rngs=rngs)
 
-    def __call__(self,
+    def states(self,
         x:Float[Array, "row time field"],
         reset:Bool[Array, "row time"],     # a user begins here
-        row:Int[Array, "slot"],            # where a user lies
-        column:Int[Array, "slot"],         # his last step
-    ) -> Float[Array, "slot answer"]: # value (scaled), and the logit of buying
+    ) -> Float[Array, "row time hidden"]: # what the upper layer shows after every step
         h = self.w3(x)
         for layer in self.lstm: h = self.dropout(layer(h, reset))
-        return self.w1(jax.nn.sigmoid(self.w2(h[row, column])))
+        return h
