@@ -63,9 +63,8 @@ def _tails(actual):
 # %% ../../nbs/models/00_base.ipynb #af855270
 class Forecaster:
     "Learns from snapshots whose outcome is known, and forecasts each user's value at another."
-    name = None
-    progress = True      # a bar while it learns, for families that take their time
-    rehearses = False    # wants rehearsals beside its snapshots
+    name, progress = None, True   # a bar while it learns, for families that take their time
+    rehearses = False             # wants rehearsals beside its snapshots
 
     def __init__(self, seed:int=0): self.seed = seed
 
