@@ -67,7 +67,7 @@ def _calendar(t):
 
 def _gaps(days, chance=1e-3):
     "first, last, days of every stretch of empty days that the week does not explain."
-    empty, week = (days['kept'] + days['aside'] == 0).to_numpy(), days.index.dayofweek
+    empty, week = (days['kept'] + days['aside'] == 0).to_numpy(), days.index.day_of_week
     closed = np.array([(empty[week == w].sum() + 1) / ((week == w).sum() + 2) for w in range(7)])
     run = np.cumsum(~empty)[empty]   # equal within a run of empty days
     frame = pd.DataFrame({'run': run, 'day': days.index[empty], 'log_p': np.log(closed[week[empty]])})
