@@ -111,7 +111,7 @@ def backtest_command(
     result = backtest(log, cutoff, horizon, chosen, seed, progress=not quiet, title=Path(events).name)
     _write_all(result, log, out)
     typer.echo(_show(result.leaderboard))
-    for name, why in result.skipped.items(): typer.echo(f'{name} was skipped: {why}')
+    for name, why in result.skipped.items(): typer.echo(f'{name} was left out: {why}')
     typer.echo(f'written: {out}/leaderboard.json, {out}/predictions.parquet, {out}/report.html')
 
 # %% ../nbs/cli.ipynb #ca79c1ea
@@ -143,6 +143,7 @@ def fit_command(
     log = _read(events, columns, purchase, value_kind, currency)
     fitted, at = _fit(log, cutoff, horizon, model, seed)
     write_bundle(fitted, columns, log, out, cutoff=at)
+    for name, why in getattr(fitted, 'skipped_', {}).items(): typer.echo(f'{name} was left out: {why}')
     typer.echo(f'{model}, fitted on what was known before {at:%Y-%m-%d}; written: {out}/bundle.json')
 
 # %% ../nbs/cli.ipynb #e6477360

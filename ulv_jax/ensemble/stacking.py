@@ -7,7 +7,7 @@ __all__ = ['FEWEST', 'LEVEL', 'MEMBERS', 'Rehearsal', 'fit_members', 'run_rehear
            'level_member', 'Ensemble', 'Blend']
 
 # %% ../../nbs/ensemble/01_stacking.ipynb #789aab36
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 from ..data.errors import DataError
@@ -88,15 +88,13 @@ class Ensemble(Forecaster):
 
     def _fit(self, snapshots):
         self.members_, self.skipped_ = fit_members(self.names, snapshots, self.seed, self.progress)
+        if not self.members_: raise DataError('no member of the ensemble could be fitted: ' + '; '.join(f'{k}: {v}' for k, v in self.skipped_.items()))
         found = [run_rehearsal(self.members_, *r, self.seed) for r in getattr(snapshots, 'rehearsals', ())]
-        kept = [m for m in self.members_ if all(m in r.forecasts for r in found)]
-        if not kept: raise DataError('no member of the ensemble could be fitted: ' + '; '.join(f'{k}: {v}' for k, v in self.skipped_.items()))
-        self.skipped_ |= {m: r.skipped[m] for r in found for m in r.skipped}
-        self.members_ = {m: self.members_[m] for m in kept}
-        self.weights_, self.mix_ = learn_weights(found, kept)
-        self.season_ = season_ratio(found, level_member(kept), present_of(snapshots).cutoff)
+        whole = [r for r in found if not r.skipped]   # all members were there
+        self.weights_, self.mix_ = learn_weights(whole, list(self.members_))
+        self.season_ = season_ratio(found, level_member(self.members_), present_of(snapshots).cutoff)
         self.factors_ = _factors({k: m.predict(present_of(snapshots))['ulv'] for k, m in self.members_.items()}, self.season_)
-        self.exponent_, self.interval_ = _calibrate(self, snapshots, found)
+        self.exponent_, self.interval_ = _calibrate(self, snapshots, whole)
 
     def _predict(self, snapshot): return _answer(self, {k: m.predict(snapshot) for k, m in self.members_.items()})
     def _state(self): return _to_files(self)

@@ -55,6 +55,7 @@ def _judge_all(names, learn, now, seed, progress):
         try: row, forecast = judge(model, learn, now)
         except DataError as e: skipped[name] = str(e); rows.append({'model': name}); continue
         rows.append(row); models[name] = model
+        skipped |= {f'{part} in {name}': why for part, why in getattr(model, 'skipped_', {}).items()}
         tables.append(forecast.assign(model=name, actual=now.labels['value'], actual_purchases=now.labels['purchases']).reset_index())
     if not models: raise DataError('no model could be fitted: ' + '; '.join(f'{k}: {v}' for k, v in skipped.items()))
     return rows, tables, models, skipped

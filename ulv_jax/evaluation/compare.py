@@ -8,7 +8,7 @@ __all__ = ['HIGHER', 'METRICS', 'NAMES', 'resample', 'loss_of', 'compare', 'in_w
 # %% ../../nbs/evaluation/04_compare.ipynb #42046388
 import numpy as np
 import pandas as pd
-from ..data.errors import DataError, nearest
+from ..data.errors import DataError
 from .metrics import evaluate
 
 # %% ../../nbs/evaluation/04_compare.ipynb #337d8827

@@ -13,7 +13,7 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float
 from .base import register
 from .module import Module
-from .network import SequenceNetwork
+from .recurrent import RecurrentNetwork
 from .sequence import SequenceForecaster
 
 # %% ../../nbs/models/06_gru.ipynb #68da5ff1
@@ -81,29 +81,12 @@ class GRU(RecurrentLayer):
     step, gates = staticmethod(gru_step), 3
 
 # %% ../../nbs/models/06_gru.ipynb #b0994174
-class RNNNetwork(SequenceNetwork):
+class RNNNetwork(RecurrentNetwork):
     "W1 σ(W2 · RNN(W3 x) + b2) + b1."
     layer = RNN
 
-    def __init__(self,
-        n_fields:int,         # numbers in a step
-        n_hidden:int=64,      # width of everything inside
-        n_layers:int=2,       # recurrent layers
-        dropout:float=0.1,    # share of numbers set to 0 in training
-        *, rngs:nnx.Rngs,
-    ):
-        self.w3 = nnx.Linear(n_fields, n_hidden, use_bias=False, rngs=rngs)
-        self.layers = nnx.List([self.layer(n_hidden, n_hidden, rngs=rngs) for _ in range(n_layers)])
-        self.dropout = nnx.Dropout(dropout, rngs=rngs)
-        self.w2, self.w1 = nnx.Linear(n_hidden, n_hidden, rngs=rngs), nnx.Linear(n_hidden, 2, rngs=rngs)
-
-    def states(self, x, reset):
-        h = self.w3(x)
-        for layer in self.layers: h = self.dropout(layer(h, reset))
-        return h
-
 # %% ../../nbs/models/06_gru.ipynb #38c0c788
-class GRUNetwork(RNNNetwork):
+class GRUNetwork(RecurrentNetwork):
     "W1 σ(W2 · GRU(W3 x) + b2) + b1."
     layer = GRU
 

@@ -53,6 +53,8 @@ class LSTM(Module):
 # %% ../../nbs/models/02_recurrent.ipynb #fe9c9f30
 class RecurrentNetwork(SequenceNetwork):
     "W1 σ(W2 · LSTM(W3 x) + b2) + b1, with two LSTM layers."
+    layer = LSTM
+
     def __init__(self,
         n_fields:int,         # numbers in a step
         n_hidden:int=64,      # width of everything inside
@@ -61,7 +63,7 @@ class RecurrentNetwork(SequenceNetwork):
         *, rngs:nnx.Rngs,
     ):
         self.w3 = nnx.Linear(n_fields, n_hidden, use_bias=False, rngs=rngs)
-        self.lstm = nnx.List([LSTM(n_hidden, n_hidden, rngs=rngs) for _ in range(n_layers)])
+        self.layers = nnx.List([self.layer(n_hidden, n_hidden, rngs=rngs) for _ in range(n_layers)])
         self.dropout = nnx.Dropout(dropout, rngs=rngs)
         self.w2 = nnx.Linear(n_hidden, n_hidden, rngs=rngs)
         self.w1 = nnx.Linear(n_hidden, 2, rngs=rngs)
@@ -71,5 +73,5 @@ class RecurrentNetwork(SequenceNetwork):
         reset:Bool[Array, "row time"],     # a user begins here
     ) -> Float[Array, "row time hidden"]: # what the upper layer shows after every step
         h = self.w3(x)
-        for layer in self.lstm: h = self.dropout(layer(h, reset))
+        for layer in self.layers: h = self.dropout(layer(h, reset))
         return h

@@ -8,15 +8,14 @@ __all__ = ['StepInputs', 'ValueScale', 'examples', 'split_users', 'SequenceForec
 # %% ../../nbs/models/03a_sequence.ipynb #ba11889f
 import inspect
 from dataclasses import asdict, dataclass, replace
-import jax
 import numpy as np
-import pandas as pd
 from flax import nnx
 from jaxtyping import Float
 from ..data.errors import DataError, nearest
 from ..data.sequences import Sequences
 from .base import Forecaster, IntervalTable
 from .mesh import cores_as_devices
+from .module import from_arrays, to_arrays
 from .training import Examples, Training, answer_all, train_network
 
 # %% ../../nbs/models/03a_sequence.ipynb #5e263cc5
@@ -149,20 +148,14 @@ def _answer(model, snapshot):
     return model.scale_.money(answer[:, 0]), 1 / (1 + np.exp(-answer[:, 1].astype(np.float64)))
 
 # %% ../../nbs/models/03a_sequence.ipynb #7688893f
-def _weights(network):
-    leaves, _ = jax.tree_util.tree_flatten_with_path(nnx.state(network, nnx.Param))
-    return {'network' + jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in leaves}
-
 def _to_files(model):
     meta = dict(settings=model.settings, training=asdict(model.training), kinds=model.inputs_.kinds, scale=asdict(model.scale_), history=model.history_)
-    return meta, {**_weights(model.network_), 'mean': model.inputs_.mean, 'spread': model.inputs_.scale, **vars(model.interval_)}
+    return meta, {**to_arrays(nnx.state(model.network_, nnx.Param), 'network'), 'mean': model.inputs_.mean, 'spread': model.inputs_.scale, **vars(model.interval_)}
 
 def _from_files(model, meta, arrays):
     model.settings, model.training, model.history_ = meta['settings'], Training(**meta['training']), meta['history']
     model.inputs_ = StepInputs(tuple(meta['kinds']), arrays['mean'], arrays['spread'])
     model.scale_, model.interval_ = ValueScale(**meta['scale']), IntervalTable(*(arrays[k] for k in IntervalTable.KEYS))
     model.network_ = _network(model)
-    state = nnx.state(model.network_, nnx.Param)
-    paths, tree = jax.tree_util.tree_flatten_with_path(state)
-    nnx.update(model.network_, jax.tree_util.tree_unflatten(tree, [arrays['network' + jax.tree_util.keystr(path)] for path, _ in paths]))
+    nnx.update(model.network_, from_arrays(nnx.state(model.network_, nnx.Param), arrays, 'network'))
     model.network_.eval()

@@ -19,8 +19,8 @@ from jaxtyping import Array, Float
 from ..data.value import mean_discount
 from ..data.snapshots import present_of
 from .base import Forecaster, IntervalTable, register
-from .module import Module
-from .weekly import INPUTS, Examples, anchors, mean_spend, weekly_examples, weekly_inputs
+from .module import Module, from_arrays, to_arrays
+from .weekly import INPUTS, WeeklyExamples, anchors, mean_spend, weekly_examples, weekly_inputs
 
 # %% ../../nbs/models/16_structured.ipynb #28c333a4
 class ResidualMLP(Module):
@@ -153,7 +153,7 @@ class Scaling:
     def __call__(self, x): return np.clip((x - self.mean) / self.spread, -4, 4)
 
 def training_data(
-    some:Examples,
+    some:WeeklyExamples,
     scaling:Scaling,
     cutoff,                 # to know the season of each week
     unit:float,             # money is in units of it
@@ -212,7 +212,7 @@ class Structured(Forecaster):
         self.unit_, self.scaling_ = mean_spend(now.history), Scaling.fit(some.inputs)
         self.has_season_ = bool(now.history.age.max() >= self.settings.season_days)
         self.losses_ = self._train(some, now.cutoff)
-        value, purchases, _ = self._expect(snapshots[-1])
+        value, purchases = self._expect(snapshots[-1])
         self.shape_ = fit_shape(purchases, snapshots[-1].labels['purchases'].to_numpy() > 0)
         self.interval_ = IntervalTable.fit(value, snapshots[-1].labels['value'].to_numpy())
 
@@ -238,28 +238,25 @@ def _expectation(model, snapshot):
     rate, spend = anchors(h, user, back, model.unit_)
     n, m = expect(model.params_, graph, model.scaling_(weekly_inputs(h, user, back)), rate, spend, part, woy)
     value = (n*m).mean(0) * mean_discount(snapshot.value, days)
-    return value, n.mean(0), (n*m).std(0)
+    return value, n.mean(0)
 
 def _answer(model, snapshot):
-    value, purchases, _ = model._expect(snapshot)
+    value, purchases = model._expect(snapshot)
     answer = {'ulv': value, 'expected_purchases': purchases, 'expected_spend': value/np.maximum(purchases, 1e-12), 'p_purchase': chance_of_buying(purchases, model.shape_)}
     if type(model).loss is tweedie_loss: answer = {'ulv': value}   # its purchases mean nothing
     return answer | model.interval_.predict(value)
 
 # %% ../../nbs/models/16_structured.ipynb #1fd901e2
 def _to_files(model):
-    leaves, _ = jax.tree_util.tree_flatten_with_path(model.params_)
-    arrays = {'params' + jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in leaves}
     meta = dict(settings=asdict(model.settings), unit=model.unit_, shape=model.shape_, has_season=model.has_season_)
-    return meta, {**arrays, 'input_mean': model.scaling_.mean, 'input_spread': model.scaling_.spread, 'losses': model.losses_, **vars(model.interval_)}
+    return meta, {**to_arrays(model.params_, 'params'), 'input_mean': model.scaling_.mean, 'input_spread': model.scaling_.spread, 'losses': model.losses_, **vars(model.interval_)}
 
 def _from_files(model, meta, arrays):
     model.settings, model.unit_, model.shape_, model.has_season_ = Settings(**meta['settings']), meta['unit'], meta['shape'], meta['has_season']
     model.scaling_, model.losses_ = Scaling(arrays['input_mean'], arrays['input_spread']), arrays['losses']
     model.interval_ = IntervalTable(**{k: arrays[k] for k in IntervalTable.KEYS})
     _, params = first_params(len(INPUTS), 4, model.settings, 0)
-    paths, tree = jax.tree_util.tree_flatten_with_path(params)
-    model.params_ = jax.tree_util.tree_unflatten(tree, [arrays['params' + jax.tree_util.keystr(path)] for path, _ in paths])
+    model.params_ = from_arrays(params, arrays, 'params')
 
 # %% ../../nbs/models/16_structured.ipynb #21005324
 @register('mlp')
