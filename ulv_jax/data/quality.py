@@ -165,7 +165,7 @@ def clean(
     if not (kept.event == events.purchase).any().execute(): raise DataError('no purchase is left after cleaning: ' + str(report).splitlines()[0] + ' See which rule takes them with quality_report(events).table')
     span = kept.aggregate(first=kept.timestamp.min(), last=kept.timestamp.max(), rows=kept.count(), users=kept.user_id.nunique()).execute().iloc[0]
     counted = report.table.assign(rows=report.table['counted'])[['rule', 'rows', 'outcome', 'why']]
-    return Events(kept, aside, events.value, events.purchase, counted, pd.Timestamp(span['first']), pd.Timestamp(span['last']), int(span['rows']), int(span['users']))
+    return Events(kept, aside, events.value, events.purchase, lambda: counted, pd.Timestamp(span['first']), pd.Timestamp(span['last']), int(span['rows']), int(span['users']), events.attributes)
 
 # %% ../../nbs/data/09_quality.ipynb #d97251e6
 def write_quarantine(

@@ -11,7 +11,8 @@ import ibis
 import numpy as np
 import pandas as pd
 from .events import Events, read_events
-from .features import before, exact_sum
+from .behaviour import kinds_before
+from .features import before
 
 # %% ../../nbs/data/04_sequences.ipynb #a3fa8635
 FIELDS = ('log_gap', 'log_age', 'log_value', 'log_lines', 'log_count')
@@ -31,20 +32,64 @@ class Sequences:
     def __len__(self): return len(self.offsets) - 1
 
 # %% ../../nbs/data/04_sequences.ipynb #a8534796
-def _steps(events, cutoff, max_length):
-    t = before(events, cutoff)
-    steps = t.group_by(['user_id', 'timestamp', 'event']).aggregate(value=exact_sum(t.value), lines=t.count())
-    past = ibis.window(group_by='user_id', order_by=['timestamp', 'event'])
-    steps = steps.mutate(number=ibis.row_number().over(past) + 1, before=steps.timestamp.lag().over(past), total=steps.count().over(group_by='user_id'))
-    return steps.filter(steps.number > steps.total - max_length)
+def _sorted_rows(t, kinds, users):
+    rows = ibis.memtable(pd.DataFrame({'user_id': users.to_numpy(), 'row': np.arange(len(users), dtype=np.int32)}))
+    t = t.join(rows, 'user_id')
+    code = t.event.cases(*[(k, ibis.literal(i, 'int16')) for i, k in enumerate(kinds)])
+    money = (t.value * 1e6).round().cast('int64').fill_null(0)
+    return t.select(row='row', time='timestamp', kind=code, money=money).order_by(['row', 'time', 'kind'])
+
+def _arrays(batch):
+    row, time, kind, money = (batch.column(name) for name in ('row', 'time', 'kind', 'money'))
+    return [row.to_numpy(), time.cast('timestamp[us]').to_numpy(zero_copy_only=False).astype('datetime64[us]').astype(np.int64), kind.to_numpy(zero_copy_only=False), money.to_numpy(zero_copy_only=False)]
+
+# %% ../../nbs/data/04_sequences.ipynb #17b2d7a0
+BLOCK = 1_000_000   # rows at once
+
+def _blocks(query):
+    "Arrays of whole users: a block ends where a user ends."
+    held = []
+    for batch in query.to_pyarrow_batches(chunk_size=BLOCK):
+        new = _arrays(batch)
+        if not len(new[0]): continue
+        end = np.searchsorted(new[0], new[0][-1])   # where the last user of the batch begins
+        if end or (held and held[-1][0][-1] != new[0][0]):
+            yield [np.concatenate(x) for x in zip(*held, [x[:end] for x in new])]
+            held = []
+        held.append([x[end:] for x in new])
+    if held: yield [np.concatenate(x) for x in zip(*held)]
+
+# %% ../../nbs/data/04_sequences.ipynb #8f52336c
+def _merge(row, time, kind, money):
+    "Lines of one user, time and kind become one step."
+    if not len(row): return row, time, kind, money/1e6, money
+    new = (row[1:] != row[:-1]) | (time[1:] != time[:-1]) | (kind[1:] != kind[:-1])
+    at = np.concatenate([[0], np.flatnonzero(new) + 1])
+    return row[at], time[at], kind[at], np.add.reduceat(money, at)/1e6, np.diff(at, append=len(row))
+
+def _last(row, max_length):
+    "Number of each step in its user's history, which is the first, and which are among the last."
+    index, first = np.arange(len(row)), np.diff(row, prepend=-1) != 0
+    starts = np.flatnonzero(first)
+    counts = np.diff(starts, append=len(row))
+    number = index - np.repeat(starts, counts) + 1
+    return number, first, number > np.repeat(counts, counts) - max_length
 
 # %% ../../nbs/data/04_sequences.ipynb #6a59dcd2
-def _fields(t, cutoff):
-    day = pd.Timedelta(days=1)
-    value = t['value'].fillna(0.).to_numpy()
-    columns = [np.log1p(((t['timestamp'] - t['before']) / day).fillna(0.)), np.log1p((cutoff - t['timestamp']) / day),
-               np.sign(value) * np.log1p(np.abs(value)), np.log1p(t['lines']), np.log(t['number'])]
-    return np.stack([np.asarray(c, np.float32) for c in columns], axis=1)
+DAY_US = 86_400_000_000   # microseconds
+
+def _fields(time, value, lines, number, first, keep, cutoff):
+    gap = np.where(first, 0, np.diff(time, prepend=time[:1]))[keep] / DAY_US
+    time, value = time[keep], value[keep]
+    columns = [np.log1p(gap), np.log1p((np.datetime64(cutoff, 'us').astype(np.int64) - time) / DAY_US),
+               np.sign(value) * np.log1p(np.abs(value)), np.log1p(lines[keep]), np.log(number[keep])]
+    return np.stack([c.astype(np.float32) for c in columns], axis=1)
+
+def _steps(block, cutoff, max_length):
+    "Rows, fields and kinds of the last steps of the users in a block."
+    row, time, kind, value, lines = _merge(*block)
+    number, first, keep = _last(row, max_length)
+    return row[keep], _fields(time, value, lines, number, first, keep, cutoff), kind[keep].astype(np.int32)
 
 # %% ../../nbs/data/04_sequences.ipynb #57173b1a
 def sequences(
@@ -54,9 +99,15 @@ def sequences(
     max_length:int=64,       # steps kept of each user, the last ones
 ) -> Sequences:
     "The last steps of every user before the cutoff."
-    t = _steps(events, cutoff, max_length).order_by(['user_id', 'timestamp', 'event']).execute()
-    t['row'] = users.get_indexer(t['user_id'])
-    t = t[t['row'] >= 0].sort_values('row', kind='stable')
-    kind, kinds = pd.factorize(t['event'], sort=True)
-    offsets = np.concatenate([[0], np.bincount(t['row'], minlength=len(users)).cumsum()])
-    return Sequences(_fields(t, cutoff), kind.astype(np.int32), offsets.astype(np.int64), FIELDS, tuple(map(str, kinds)))
+    t, kinds = before(events, cutoff), kinds_before(events, cutoff)
+    room = min(int(t.count().execute()), len(users) * max_length)   # pages never written take no memory
+    values, kind, lengths, end = np.empty((room, len(FIELDS)), np.float32), np.empty(room, np.int32), np.zeros(len(users), np.int64), 0
+    for block in _blocks(_sorted_rows(t, kinds, users)):
+        row, fields, code = _steps(block, cutoff, max_length)
+        start, end = end, end + len(row)
+        values[start:end], kind[start:end] = fields, code
+        lengths += np.bincount(row, minlength=len(users))
+    used = np.flatnonzero(np.bincount(kind[:end], minlength=len(kinds)))
+    new = np.zeros(len(kinds), np.int32)
+    new[used] = np.arange(len(used))
+    return Sequences(values[:end], new[kind[:end]], np.concatenate([[0], lengths.cumsum()]), FIELDS, tuple(kinds[i] for i in used))

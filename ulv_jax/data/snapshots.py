@@ -13,9 +13,10 @@ import numpy as np
 import pandas as pd
 from .errors import DataError
 from .events import Events, read_events
-from .features import daily, features, rfm
+from .features import daily, rfm
 from .history import History, history
 from .sequences import Sequences, sequences
+from .table import features
 from .value import YEAR, Value
 
 # %% ../../nbs/data/05_snapshots.ipynb #3ce12ea2
