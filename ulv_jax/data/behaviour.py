@@ -34,7 +34,7 @@ def unseen(events:Events, since:dict) -> list: # the windows that begin before t
     "Which windows reach back to where nobody watched."
     return [w for w, start in since.items() if start < events.first.floor('D')]
 
-# %% ../../nbs/data/03a_behaviour.ipynb #2406a7dc
+# %% ../../nbs/data/03a_behaviour.ipynb #0c0e7df7
 RECENT = (7, 30, 90)   # days
 
 def _by_kind(events, cutoff, since):
@@ -49,6 +49,7 @@ def kinds_before(events:Events, cutoff:pd.Timestamp) -> list: # sorted
     "The kinds of event known at the cutoff."
     return sorted(before(events, cutoff).event.value_counts().execute()['event'].tolist())
 
+# %% ../../nbs/data/03a_behaviour.ipynb #857873ac
 def kind_features(
     events:Events,
     cutoff:pd.Timestamp,
@@ -72,12 +73,12 @@ def _spread(x, row, column, shape, empty):
     block[row, column] = x
     return block
 
-# %% ../../nbs/data/03a_behaviour.ipynb #710726ae
+# %% ../../nbs/data/03a_behaviour.ipynb #23c8b364
 def _purchase_days(events, cutoff):
     days = daily(before(events, cutoff), events)
     days = days.filter(days.bought)
     number = days.day.epoch_seconds() // 86_400
-    days = days.mutate(number=number, paid=days.spend.clip(lower=0.), weekend=(days.day.day_of_week.index() >= 5).cast('int64'))
+    days = days.mutate(number=number, cents=(days.spend.clip(lower=0.)*100).round().cast('int64'), weekend=(days.day.day_of_week.index() >= 5).cast('int64'))
     return days.mutate(gap=days.number - days.number.lag().over(ibis.window(group_by='user_id', order_by='number')))
 
 def rhythm_features(
@@ -87,10 +88,10 @@ def rhythm_features(
     "How steady, how recent and how big the purchases are."
     d = _purchase_days(events, cutoff)
     t = d.group_by('user_id').aggregate(n=d.count(), first=d.number.min(), last=d.number.max(), total=d.number.sum(), squares=(d.gap*d.gap).sum(),
-        weighted=exact_sum(d.paid*(d.number - 10_000)), paid=exact_sum(d.paid), weekend=d.weekend.sum(), best_day=d.spend.max()).order_by('user_id').execute().set_index('user_id').astype(float)
+        weighted=(d.cents*d.number).sum(), cents=d.cents.sum(), weekend=d.weekend.sum(), best_day=d.spend.max()).order_by('user_id').execute().set_index('user_id').astype(float)
     age = (cutoff.ceil('D') - pd.Timestamp(0)).days - 1 - t['first']
     gaps, mean = t['n'] - 1, (t['last'] - t['first']) / (t['n'] - 1).where(t['n'] > 1)
     variance = (t['squares'] / gaps.where(gaps > 1) - mean**2).clip(lower=0.)
     place = lambda day: 2 * (day - t['first']) / age.where(age > 0) - 1
-    return pd.DataFrame({'gap_cv': np.sqrt(variance) / mean, 'trend': place(t['total'] / t['n']), 'spend_trend': place(t['weighted'] / t['paid'].where(t['paid'] > 0) + 10_000),
+    return pd.DataFrame({'gap_cv': np.sqrt(variance) / mean, 'trend': place(t['total'] / t['n']), 'spend_trend': place(t['weighted'] / t['cents'].where(t['cents'] > 0)),
                          'weekend_share': t['weekend'] / t['n'], 'best_day': t['best_day']}).astype(float)

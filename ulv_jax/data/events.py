@@ -233,8 +233,7 @@ def read_events(
     columns = Columns(user_col, time_col, value_col, event_col, item_col, order_col, quantity_col, category_col, discount_col)
     table = open_table(source)
     check_columns(table, columns)
-    log = _canonical(table, columns, purchase)
-    log = _kept_near(log.mutate(reason=_reason(log, purchase)), source)
+    log = _kept_near(_canonical(table, columns, purchase).mutate(reason=lambda t: _reason(t, purchase)), source)
     kept, aside = log.filter(log.reason.isnull()).drop('reason'), log.filter(log.reason.notnull())
     _check_purchases(kept, purchase, event_col)
     span = kept.aggregate(first=kept.timestamp.min(), last=kept.timestamp.max(), rows=kept.count(), users=kept.user_id.nunique()).execute().iloc[0]

@@ -44,7 +44,7 @@ def basket_features(
     if 'off' in s: out['discount_share'] = (s['off'] / positive(s['full'])).clip(0., 1.)
     return pd.DataFrame(out)
 
-# %% ../../nbs/data/03b_orders.ipynb #5040bd93
+# %% ../../nbs/data/03b_orders.ipynb #fc82ae0a
 def first_order_features(
     events:Events,
     cutoff:pd.Timestamp,
@@ -55,5 +55,5 @@ def first_order_features(
     t = _order_lines(events, cutoff).join(seen, 'user_id')
     t = t.filter(t.timestamp == t.bought)
     s = t.group_by('user_id').aggregate(lines=t.count(), value=(t.value * 1e6).round().cast('int64').sum(), at=t.timestamp.min(), arrival=t.arrival.min()).order_by('user_id').execute().set_index('user_id')
-    return pd.DataFrame({'first_value': s['value'] / 1e6, 'first_lines': s['lines'], 'first_weekday': s['at'].dt.dayofweek, 'first_hour': s['at'].dt.hour,
+    return pd.DataFrame({'first_value': s['value'] / 1e6, 'first_lines': s['lines'], 'first_weekday': s['at'].dt.day_of_week, 'first_hour': s['at'].dt.hour,
                          'days_before_first': (s['at'] - s['arrival']) / pd.Timedelta(days=1)}).astype(float)

@@ -1,0 +1,65 @@
+"The same expressions on Spark and on DuckDB: a real master and worker on loopback, equal results to the last row."
+import os, shutil, subprocess, sys, time
+from pathlib import Path
+import numpy as np
+import pandas as pd
+import pytest
+
+pytest.importorskip('pyspark', reason='Spark is not installed: pip install "ulv-jax[spark]"')
+pytestmark = pytest.mark.skipif(not shutil.which('java'), reason='Spark needs a Java runtime, and there is none here')
+ROOT = Path(__file__).resolve().parent.parent
+
+def log(n=6_000, users=150, seed=0):
+    rng = np.random.default_rng(seed)
+    event = rng.choice(['view', 'click', 'purchase', 'return'], n, p=[.5, .3, .15, .05])
+    value = np.where(event == 'purchase', np.round(rng.lognormal(3, 1, n), 2), np.where(event == 'return', -1., np.nan))
+    return pd.DataFrame({'user_id': rng.integers(0, users, n), 'timestamp': pd.Timestamp('2023-01-01') + pd.to_timedelta(rng.integers(0, 500*86_400, n), 's').astype('timedelta64[us]'),
+                         'event': event, 'value': value, 'item': rng.integers(0, 40, n), 'order': rng.integers(0, 900, n).astype(str)})
+
+@pytest.fixture(scope='module')
+def spark(tmp_path_factory):
+    import pyspark
+    from pyspark.sql import SparkSession
+    work, home, port = tmp_path_factory.mktemp('spark'), Path(pyspark.__file__).parent, 17_077 + os.getpid() % 500
+    env = os.environ | {'SPARK_HOME': str(home), 'SPARK_LOCAL_IP': '127.0.0.1', 'SPARK_LOCAL_HOSTNAME': '127.0.0.1', 'SPARK_WORKER_DIR': str(work), 'PYSPARK_PYTHON': sys.executable}
+    os.environ.update(env)
+    run = lambda *args: subprocess.Popen([home/'bin'/'spark-class', *map(str, args)], env=env, stdout=open(work/'out', 'a'), stderr=subprocess.STDOUT)
+    url = f'spark://127.0.0.1:{port}'
+    master = run('org.apache.spark.deploy.master.Master', '--host', '127.0.0.1', '--port', port, '--webui-port', 0)
+    worker = run('org.apache.spark.deploy.worker.Worker', '--host', '127.0.0.1', '--cores', 2, '--memory', '1g', '--webui-port', 0, url)
+    session = (SparkSession.builder.master(url).appName('ulv_jax').config('spark.ui.enabled', False).config('spark.driver.host', '127.0.0.1').config('spark.driver.bindAddress', '127.0.0.1')
+               .config('spark.executor.memory', '768m').config('spark.sql.shuffle.partitions', 4).config('spark.sql.session.timeZone', 'UTC')
+               .config('spark.sql.warehouse.dir', str(work/'warehouse')).getOrCreate())
+    yield session
+    session.stop()
+    for process in (worker, master): process.terminate(); process.wait(30)
+
+@pytest.fixture(scope='module')
+def both(spark, tmp_path_factory):
+    "The log read by the embedded engine, and as a table of the cluster."
+    import ibis
+    from ulv_jax.data.events import read_events
+    path = tmp_path_factory.mktemp('log')/'log.parquet'
+    log().to_parquet(path, index=False)
+    table = ibis.pyspark.connect(spark).read_parquet(str(path))
+    columns = dict(event_col='event', item_col='item', order_col='order')
+    return read_events(str(path), **columns), read_events(table, **columns)
+
+def test_the_cluster_is_real(spark):
+    assert spark.sparkContext.master.startswith('spark://127.0.0.1')
+    assert spark.sparkContext.parallelize(range(10), 2).sum() == 45
+
+def test_rows_and_quality_agree(both):
+    here, there = both
+    assert (here.n_rows, here.n_users, here.first, here.last) == (there.n_rows, there.n_users, there.first, there.last)
+    pd.testing.assert_frame_equal(here.quality, there.quality)
+
+@pytest.mark.parametrize('cutoff', ['2023-09-01', '2024-03-01 12:00'])
+def test_snapshots_agree_to_the_last_row(both, cutoff):
+    from ulv_jax.data.snapshots import snapshot
+    here, there = (snapshot(events, cutoff, '60D') for events in both)
+    pd.testing.assert_frame_equal(here.rfm, there.rfm, check_exact=True)
+    pd.testing.assert_frame_equal(here.features, there.features, check_exact=False, rtol=1e-12)
+    pd.testing.assert_frame_equal(here.labels, there.labels, check_exact=True)
+    for part in ('values', 'kind', 'offsets'): np.testing.assert_array_equal(getattr(here.sequences, part), getattr(there.sequences, part))
+    for part in ('age', 'spend', 'bought', 'other', 'offsets'): np.testing.assert_array_equal(getattr(here.history, part), getattr(there.history, part))
