@@ -5,6 +5,8 @@ RUN := $(BIN)/python
 PROJECT := setup.py settings.ini constraints.txt
 PIP_INSTALL := $(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 .DEFAULT_GOAL := help
+# Real logs that may not be passed on: tests look for them in ULV_DATA, or in a folder beside the project.
+export ULV_DATA := $(or $(ULV_DATA),$(abspath $(wildcard ../shared/data)))
 .DELETE_ON_ERROR:
 .PHONY: help demo test docs lab export readme wheel clean
 
