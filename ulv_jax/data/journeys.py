@@ -81,6 +81,13 @@ def draw_size(users:pd.DataFrame, trait:str, who, rng): # 1 + Poisson
     "Lines or pieces, at least one."
     return 1 + rng.poisson(users[trait].to_numpy()[who])
 
+# %% ../../nbs/data/10c_journeys.ipynb #aec74e7f
+def _join(key, pieces):
+    "Lines of one order and one item as one line: which lines stay, and their pieces."
+    _, first, group = np.unique(key, return_index=True, return_inverse=True)
+    kept = np.sort(first)
+    return kept, np.bincount(group, pieces).astype(np.int64)[group[kept]]
+
 # %% ../../nbs/data/10c_journeys.ipynb #5508d840
 def draw_lines(
     users:pd.DataFrame,
@@ -96,6 +103,8 @@ def draw_lines(
     near, any_ = rng.random(len(who)) < NEAR, rng.choice(len(CATEGORIES), len(who), p=SHARES)
     category = np.where(near, journeys['category'].to_numpy()[journey], any_)
     item, pieces = draw_items(users, catalogue, who, category, rng), draw_size(users, 'pieces', who, rng)
+    kept, pieces = _join(journey*len(catalogue.price) + item, pieces)
+    journey, who, at, category, item = (x[kept] for x in (journey, who, at, category, item))
     offer = rng.random(len(who)) < users['offers'].to_numpy()[who]
     comes_back = rng.random(len(who)) < chance_back(users, catalogue, who, category)
     back = at + np.where(comes_back, rng.exponential(shop.kept, len(who)), np.inf)
