@@ -16,7 +16,7 @@ from .events import Events, read_events
 from .features import daily, rfm
 from .history import History, history
 from .sequences import Sequences, sequences
-from .table import features
+from .table import attributes_at, features
 from .value import YEAR, Value
 
 # %% ../../nbs/data/05_snapshots.ipynb #3ce12ea2
@@ -31,6 +31,7 @@ class Snapshot:
     sequences:Sequences          # same order
     history:History              # same order: every day with an event, uncut
     labels:pd.DataFrame|None     # same index: value (not below 0), purchases; None if not asked for
+    attributes:pd.DataFrame|None=None   # same index: static attributes valid at the cutoff, as given; None if the log has none
 
     def __len__(self): return len(self.rfm)
 
@@ -88,7 +89,7 @@ def snapshot(
     known = rfm(events, cutoff, horizon)
     actual = _labels(events, cutoff, horizon, known.index) if labels else None
     return Snapshot(cutoff, horizon, events.value, known, features(events, cutoff, known), sequences(events, cutoff, known.index, max_length),
-                    history(events, cutoff, known.index), actual)
+                    history(events, cutoff, known.index), actual, attributes=attributes_at(events.attributes, cutoff, known.index))
 
 # %% ../../nbs/data/05_snapshots.ipynb #e6feaed1
 _labels = labels   # `snapshot` has an argument of that name
