@@ -51,7 +51,7 @@ def rfm(
     start = ibis.timestamp((cutoff - horizon).to_pydatetime())
     t = days.group_by('user_id').aggregate(
         first=days.day.min(where=days.bought), last=days.day.max(where=days.bought), purchases=days.bought.sum(), spend=exact_sum(days.spend),
-        bought_spend=exact_sum(days.spend, days.bought), first_spend=days.spend.first(where=days.bought, order_by=days.day),
+        bought_spend=exact_sum(days.spend, days.bought), first_spend=days.spend.argmin(days.day, where=days.bought),
         spend_last_horizon=exact_sum(days.spend, days.day >= start))
     frame = t.filter(t.purchases > 0).order_by('user_id').execute().set_index('user_id').rename_axis('user')
     if frame.empty: raise DataError(f"no purchase stands before the cutoff {cutoff:%Y-%m-%d}: the log starts on {events.first:%Y-%m-%d}; choose a later cutoff")

@@ -24,7 +24,7 @@ def _basket_sums(t):
     if 'category' in names: has['categories'] = t.category.nunique()
     if 'quantity' in names:
         price = ((t.quantity > 0) & (t.value > 0)).ifelse(t.value / t.quantity.cast('float64').nullif(0.), ibis.null('float64'))
-        has |= {'pieces': t.quantity.cast('float64').sum(), 'price': (price.ln() * 1e6).round().cast('int64').sum(), 'priced': price.count()}
+        has |= {'pieces': (t.quantity.cast('float64') * 1e6).round().cast('int64').sum(), 'price': (price.ln() * 1e6).round().cast('int64').sum(), 'priced': price.count()}
     if 'discount' in names: has |= {'off': (t.discount * 1e6).round().cast('int64').sum(), 'full': ((t.value + t.discount) * 1e6).round().cast('int64').sum()}
     return has
 
@@ -42,7 +42,7 @@ def basket_features(
     if 'categories' in s: out['categories'] = s['categories']
     if 'price' in s:
         level, shop = s['price'] / 1e6 / positive(s['priced']), s['price'].sum() / 1e6 / max(s['priced'].sum(), 1)
-        out |= {'pieces_per_line': s['pieces'] / s['lines'], 'price_level': level, 'price_vs_shop': level - shop}
+        out |= {'pieces_per_line': s['pieces'] / 1e6 / s['lines'], 'price_level': level, 'price_vs_shop': level - shop}
     if 'off' in s: out['discount_share'] = (s['off'] / positive(s['full'])).clip(0., 1.)
     return pd.DataFrame(out)
 
