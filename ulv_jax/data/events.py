@@ -214,6 +214,7 @@ class Events:
     n_rows:int             # rows kept
     n_users:int
     attributes:pd.DataFrame|None=None   # what is known of users from another table: user_id, perhaps valid_from, and columns
+    more:tuple=()   # pairs (name, function): columns of one's own in every table of features, see `with_columns`
 
     @cached_property
     def quality(self) -> pd.DataFrame: return self.check()   # rule, rows, outcome, why: what the checks found; counted when first asked for
