@@ -8,20 +8,24 @@ __all__ = ['BIG_LOG', 'READERS', 'connect', 'open_table', 'Columns', 'check_colu
 # %% ../../nbs/data/02_events.ipynb #3ac1fb1d
 import glob
 import os
+import shutil
 import tempfile
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 import ibis
 import pandas as pd
+import pyarrow as pa
 import sqlglot
 from sqlglot import exp
 from .errors import DataError, nearest
+from .rows import Rows, sort_rows
 from .value import Value
 
 # %% ../../nbs/data/02_events.ipynb #58d03b1a
-BIG_LOG = 20_000_000   # rows; a larger Parquet log is read anew for each question
+BIG_LOG = 20_000_000   # rows; a larger log is sorted on disk
 
 def connect(): # Ibis connection
     "A DuckDB of its own that keeps within its memory."
@@ -216,6 +220,17 @@ class Events:
     attributes:pd.DataFrame|None=None   # what is known of users from another table: user_id, perhaps valid_from, and columns
     more:tuple=()   # pairs (name, function): columns of one's own in every table of features, see `with_columns`
 
+    near:tuple=()   # a table, and its sorted Rows in this process; they are ours while the table is
+
+    @property
+    def rows(self) -> Rows|None: return self.near[1] if self.near and self.near[0] is self.table else None
+
+    @cached_property
+    def kinds(self) -> tuple: return self.rows.kinds if self.rows else tuple(sorted(self.table.event.value_counts().execute()['event']))   # of event
+
+    @cached_property
+    def paid(self) -> ibis.Table: return _few(self.table.filter(lambda t: t.value.notnull() | (t.event == self.purchase)), self.n_rows)   # lines with money or a purchase
+
     @cached_property
     def quality(self) -> pd.DataFrame: return self.check()   # rule, rows, outcome, why: what the checks found; counted when first asked for
 
@@ -246,16 +261,57 @@ def read_events(
     columns = Columns(user_col, time_col, value_col, event_col, item_col, order_col, quantity_col, category_col, discount_col, text_col, cost_col)
     table = open_table(source)
     check_columns(table, columns)
-    log = _kept_near(_canonical(table, columns, purchase).mutate(reason=lambda t: _reason(t, purchase)), source)
-    kept, aside = log.filter(log.reason.isnull()).drop('reason'), log.filter(log.reason.notnull())
+    kept, aside, rows = _kept_near(_canonical(table, columns, purchase), source, purchase)
     _check_purchases(kept, purchase, event_col)
     span = kept.aggregate(first=kept.timestamp.min(), last=kept.timestamp.max(), rows=kept.count(), users=kept.user_id.nunique()).execute().iloc[0]
-    return Events(kept, aside, value, purchase, lambda: _quality(log, purchase), pd.Timestamp(span['first']), pd.Timestamp(span['last']), int(span['rows']), int(span['users']), attributes)
+    return Events(kept, aside, value, purchase, lambda: _quality(kept, aside, purchase), pd.Timestamp(span['first']), pd.Timestamp(span['last']), int(span['rows']), int(span['users']), attributes, near=(kept, rows) if rows else ())
 
 # %% ../../nbs/data/02_events.ipynb #95912d93
-def _kept_near(log, source):
-    big = isinstance(source, (str, Path)) and READERS.get(Path(str(source)).suffix.lower()) == 'read_parquet' and log.count().execute() > BIG_LOG
-    return log if big else log.cache()
+def _kept_near(log, source, purchase):
+    "Rows kept, rows set aside, and, where they are in this process, the kept ones sorted."
+    if isinstance(source, ibis.Table): return *_parted(log.cache(), purchase), None
+    if isinstance(source, (str, Path)) and not str(source).lower().endswith(('.parquet', '.pq')): log = log.cache()
+    found = log.event.value_counts(name='n').execute()
+    kinds = tuple(sorted(found['event'].dropna()))
+    if len(kinds) > 1000: raise DataError(f"the log has {len(kinds):,} kinds of event, first {', '.join(map(repr, kinds[:3]))}: more than 1,000 are names of something else; map the right column with event_col=")
+    coded = log.mutate(event=log.event.cases(*((k, ibis.literal(i, 'int16')) for i, k in enumerate(kinds))) if kinds else ibis.null('int16'))
+    if found['n'].sum() <= BIG_LOG // (4 if 'text' in log.columns else 1): return _in_memory(coded, kinds, purchase)
+    kept, aside = _parted(log, purchase)
+    rows = Rows(_sorted_file(_parted(coded, kinds.index(purchase) if purchase in kinds else -1)[0], kinds), kinds)
+    return _as_table(rows.source, log.get_backend()), aside.cache(), rows
+
+def _parted(t, purchase):
+    t = t.mutate(reason=_reason(t, purchase))
+    return t.filter(t.reason.isnull()).drop('reason'), t.filter(t.reason.notnull())
+
+# %% ../../nbs/data/02_events.ipynb #95912d95
+def _in_memory(coded, kinds, purchase):
+    connection = coded.get_backend()
+    kept, aside = _parted(_as_table(table := coded.to_pyarrow(), connection), kinds.index(purchase) if purchase in kinds else -1)
+    named = aside.mutate(event=aside.event.cases(*enumerate(kinds)) if kinds else ibis.null('string')).cache()
+    if named.count().execute(): table = kept.to_pyarrow()
+    codes = table['event'].combine_chunks()
+    table = sort_rows(table.set_column(table.column_names.index('event'), 'event', pa.DictionaryArray.from_arrays(codes, pa.array(kinds, pa.string()))))
+    return _as_table(table, connection), named, Rows(table, kinds)
+
+def _sorted_file(coded, kinds):
+    path = Path(tempfile.mkdtemp(prefix='ulv_'))/'rows.parquet'
+    weakref.finalize(coded.get_backend(), shutil.rmtree, path.parent, ignore_errors=True)   # as long as a table of this connection can ask for it
+    try: coded.order_by(['user_id', 'timestamp', 'event']).mutate(event=lambda t: t.event.cases(*enumerate(kinds))).to_parquet(path)
+    except Exception as e: raise DataError(f"the sorted log cannot be written to {path.parent}: {str(e).splitlines()[0]}; make room there, or name another folder in TMPDIR") from e
+    return path
+
+# %% ../../nbs/data/02_events.ipynb #95912d96
+def _as_table(rows, connection):
+    "Rows as a table; DuckDB reads them where they lie."
+    if isinstance(rows, Path): return connection.read_parquet(rows)
+    name = f'rows_{id(rows)}'
+    connection.con.register(name, rows)
+    return connection.table(name)
+
+def _few(table, n):
+    "The table, kept if it is small beside the log."
+    return table.cache() if table.count().execute() * 4 < n else table
 
 # %% ../../nbs/data/02_events.ipynb #018655ab
 def _check_purchases(kept, purchase, event_col):
@@ -274,9 +330,8 @@ RULES = {'kept as they are': ('kept', 'usable rows'),
          'no kind of event': ('set aside', 'neither a purchase nor behaviour'),
          'purchase without a value': ('set aside', 'the amount is unknown, and unknown is not zero')}
 
-def _quality(log, purchase):
-    kept = log.filter(log.reason.isnull())
-    counts = log.reason.value_counts(name='n').execute().set_index('reason')['n']
+def _quality(kept, aside, purchase):
+    counts = aside.reason.value_counts(name='n').execute().set_index('reason')['n']
     told = kept.aggregate(**{'kept as they are': kept.count(), 'returns (negative value)': (kept.value < 0).sum(), 'value of zero': ((kept.event == purchase) & (kept.value == 0)).sum()}).execute().iloc[0]
     told = told.fillna(0).to_dict() | {'exact duplicates': kept.count().execute() - kept.distinct().count().execute()}
     rows = [(rule, int(told.get(rule, counts.get(rule, 0))), *what) for rule, what in RULES.items()]
