@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 from .events import Events, read_events
-from .features import before, daily, exact_sum, paid_before
+from .features import before, days_before, exact_sum
 from .rows import THREADS, changes, in_threads, whole_users
 
 # %% ../../nbs/data/03a_behaviour.ipynb #b7493a69
@@ -25,7 +25,7 @@ def window_features(
 ) -> pd.DataFrame: # purchases_7d, spend_7d, ... by user with money in the longest window
     "Purchase days and spend of every user in the last days before the cutoff."
     since = {w: cutoff - pd.Timedelta(days=w) for w in windows}
-    days = daily(paid_before(events, cutoff).filter(lambda t: t.timestamp >= ibis.timestamp(min(since.values()).floor('D').to_pydatetime())), events)
+    days = days_before(events, cutoff).filter(lambda t: t.day >= ibis.timestamp(min(since.values()).floor('D').to_pydatetime()))
     columns = {}
     for w, start in since.items():
         inside = days.day >= ibis.timestamp(start.to_pydatetime())
@@ -104,7 +104,7 @@ def kind_features(
 
 # %% ../../nbs/data/03a_behaviour.ipynb #23c8b364
 def _purchase_days(events, cutoff):
-    days = daily(paid_before(events, cutoff), events)
+    days = days_before(events, cutoff)
     days = days.filter(days.bought)
     number = days.day.epoch_seconds() // 86_400
     days = days.mutate(number=number, cents=(days.spend.clip(lower=0.)*100).round().cast('int64'), weekend=(days.day.day_of_week.index() >= 5).cast('int64'))

@@ -111,6 +111,9 @@ class Events:
     def paid(self) -> ibis.Table: return kept_if_few(self.table.filter(lambda t: t.value.notnull() | (t.event == self.purchase)), self.n_rows)   # lines with money or a purchase
 
     @cached_property
+    def memo(self) -> dict: return {}   # the last answer to a question that several pages ask
+
+    @cached_property
     def quality(self) -> pd.DataFrame: return self.check()   # rule, rows, outcome, why: what the checks found; counted when first asked for
 
     def quarantine(self) -> pd.DataFrame:

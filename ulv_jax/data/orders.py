@@ -9,8 +9,9 @@ __all__ = ['basket_features', 'first_order_features']
 import ibis
 import numpy as np
 import pandas as pd
+from .behaviour import kind_features
 from .events import Events, read_events
-from .features import before, paid_before
+from .features import paid_before
 
 # %% ../../nbs/data/03b_orders.ipynb #6bd2cd9a
 def _order_lines(events, cutoff):
@@ -50,13 +51,13 @@ def basket_features(
 def first_order_features(
     events:Events,
     cutoff:pd.Timestamp,
+    tenure:pd.Series|None=None,   # days since the first event, by user, from `kind_features`; None: looked up
 ) -> pd.DataFrame: # first_value, first_lines, first_weekday (0 is Monday), first_hour, days_before_first by customer
     "What the first order told."
-    known = before(events, cutoff)
-    arrival = known.group_by('user_id').aggregate(arrival=known.timestamp.min()).execute().set_index('user_id')
+    tenure = kind_features(events, cutoff, ())['tenure'] if tenure is None else tenure
     t = _order_lines(events, cutoff)
     t = t.join(t.group_by('user_id').aggregate(bought=t.timestamp.min()), 'user_id')
     t = t.filter(t.timestamp == t.bought)
-    s = t.group_by('user_id').aggregate(lines=t.count(), value=(t.value * 1e6).round().cast('int64').sum(), at=t.timestamp.min()).order_by('user_id').execute().set_index('user_id').join(arrival)
+    s = t.group_by('user_id').aggregate(lines=t.count(), value=(t.value * 1e6).round().cast('int64').sum(), at=t.timestamp.min()).order_by('user_id').execute().set_index('user_id')
     return pd.DataFrame({'first_value': s['value'] / 1e6, 'first_lines': s['lines'], 'first_weekday': s['at'].dt.day_of_week, 'first_hour': s['at'].dt.hour,
-                         'days_before_first': (s['at'] - s['arrival']) / pd.Timedelta(days=1)}).astype(float)
+                         'days_before_first': ((tenure.reindex(s.index) - (cutoff - s['at']) / pd.Timedelta(days=1)) * 86_400e6).round() / 86_400e6}).astype(float)
