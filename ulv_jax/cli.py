@@ -176,10 +176,11 @@ def predict_command(
     """
     from ulv_jax.data.events import read_events
     from ulv_jax.data.snapshots import snapshot
-    from ulv_jax.serving.bundle import end_of_log, read_bundle
+    from ulv_jax.serving.bundle import check_own_columns, end_of_log, read_bundle
     _check_table_name(out)
     b = read_bundle(bundle)
     log = read_events(events, **b.read_kwargs())
+    check_own_columns(b, log)
     now = snapshot(log, cutoff or end_of_log(log), horizon or f'{b.about["horizon_days"]}D', labels=False)
     _write_table(b.model.predict(now), out)
     typer.echo(f'{len(now)} customers, {now.horizon.days} days from {now.cutoff:%Y-%m-%d}; written: {out}')
