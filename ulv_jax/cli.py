@@ -101,7 +101,7 @@ def backtest_command(
 
     Each model is fitted on what was known before the cutoff, forecasts every customer's value in the horizon after it, and is compared with what happened. The population is every user with a purchase before the cutoff; the actual value is the net spend in the horizon, floored at 0.
 
-    Writes into the folder: **leaderboard.json** (one row a model), **predictions.parquet** (one row a model and user), **report.html** (open it in a browser), run.json and quality.json; quarantine.parquet if rows were set aside.
+    Writes into the folder: **leaderboard.json** (one row a model), **predictions.parquet** (one row a model and user), **report.html** (open it in a browser), run.json, quality.json and sufficiency.json (is there enough in the log?); quarantine.parquet if rows were set aside.
 
     Example: `ulv backtest cdnow.parquet --user-col customer_id --time-col date --value-col dollar_value --cutoff 1998-01-01 --horizon 181D --out cdnow`
     """
