@@ -112,8 +112,7 @@ def features(
     watched = windows.columns[windows.notna().any()]
     blocks = [windows.fillna(dict.fromkeys(watched, 0.))] + [block(events, cutoff) for block in (kind_features, rhythm_features, basket_features, first_order_features)]
     for block in blocks: table = _join(table, block)
-    for block in (_ratios(table, events.purchase), _rates(table)): table = _join(table, block)
-    for block in _own_columns(events, cutoff, known.index): table = _join(table, block)
+    for block in (_ratios(table, events.purchase), _rates(table), *_own_columns(events, cutoff, known.index)): table = _join(table, block)
     return table.astype(float)
 
 # %% ../../nbs/data/03c_table.ipynb #8802d0d5

@@ -113,7 +113,7 @@ def encode(
 ) -> Float[np.ndarray, "text size"]: # float32 rows of length 1; NaN where a text says nothing
     "Texts as vectors."
     column = pd.Series(texts, dtype=object)
-    known = [None if missing else str(t) for t, missing in zip(column, column.isna())]
+    known = [None if missing or not WORD.search(str(t)[:LONGEST]) else str(t) for t, missing in zip(column, column.isna())]
     different = sorted({t for t in known if t is not None})
     rows = _checked(encoder, different or ['nothing'])
     place = {t: i for i, t in enumerate(different)}

@@ -47,4 +47,4 @@ def shards(
     if group: yield _side_by_side(group + [group[0]._replace(weight=np.zeros_like(group[0].weight))] * (n - len(group)))
 
 # %% ../../nbs/models/02a_mesh.ipynb #2f7dad52
-def _side_by_side(group): return type(group[0])(*map(np.stack, zip(*group)))
+def _side_by_side(group): return jax.tree.map(lambda *parts: np.stack(parts), *group)

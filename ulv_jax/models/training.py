@@ -8,6 +8,7 @@ __all__ = ['mission_loss', 'Training', 'make_optimizer', 'learning_rates', 'Stat
 
 # %% ../../nbs/models/03_training.ipynb #f4278635
 import json, time
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,8 +22,9 @@ from jax.sharding import Mesh, PartitionSpec as P
 from jaxtyping import Array, Float, Int
 from safetensors.numpy import load_file, save_file
 from tqdm.auto import tqdm
-from ..data.batches import Batch, batches
+from ..data.batches import Batch, batches, count_batches
 from ..data.errors import DataError
+from ..data.stream import prefetch
 from .mesh import by_shard, data_mesh, shards
 
 # %% ../../nbs/models/03_training.ipynb #369be28b
@@ -129,8 +131,9 @@ class Examples:
 
 # %% ../../nbs/models/03_training.ipynb #555dfb17
 def _groups(x, offsets, settings, mesh, seed=None):
-    rows = -(-settings.n_rows // mesh.size)
-    return shards(batches(x, offsets, settings.row_length, rows, seed), mesh.size)
+    return closing(prefetch(shards(batches(x, offsets, settings.row_length, _rows(settings, mesh), seed), mesh.size)))
+
+def _rows(settings, mesh): return -(-settings.n_rows // mesh.size)   # of a shard
 
 # %% ../../nbs/models/03_training.ipynb #2203f646
 def answer_all(
@@ -144,20 +147,22 @@ def answer_all(
     network.eval()
     mesh, (graph, params, rest) = mesh or data_mesh(), nnx.split(network, nnx.Param, ...)
     out = None
-    for b in _groups(x, offsets, settings, mesh):
-        a = np.asarray(answer_batch(params, jax.device_put(b, by_shard(mesh)), rest, graph=graph, mesh=mesh))
-        if out is None: out = np.zeros((len(offsets) - 1, a.shape[-1]), np.float32)
-        out[b.user[b.weight > 0]] = a[b.weight > 0]
+    with _groups(x, offsets, settings, mesh) as groups:
+        for b in groups:
+            a = np.asarray(answer_batch(params, jax.device_put(b, by_shard(mesh)), rest, graph=graph, mesh=mesh))
+            if out is None: out = np.zeros((len(offsets) - 1, a.shape[-1]), np.float32)
+            out[b.user[b.weight > 0]] = a[b.weight > 0]
     return out
 
 # %% ../../nbs/models/03_training.ipynb #14b154ca
 def _epoch(state, fixed, data, settings, mesh, rates, seed, bar):
     per_batch, last, total, users = np.float32(fixed['per_batch']), None, 0., 0
-    for i, b in enumerate(_groups(data.x, data.offsets, settings, mesh, seed)):
-        inputs = jax.device_put((b, data.target[b.user]), by_shard(mesh))
-        total += _look(last, data)
-        state, loss = train_step(state, *inputs, fixed['keys'], fixed['rest'], rates[fixed['done'] + i], per_batch, graph=fixed['graph'], settings=settings, mesh=mesh, loss=fixed['loss'])
-        last = i, b, loss; users += int(b.weight.sum()); bar.update(1)
+    with _groups(data.x, data.offsets, settings, mesh, seed) as groups:
+        for i, b in enumerate(groups):
+            inputs = jax.device_put((b, data.target[b.user]), by_shard(mesh))
+            total += _look(last, data)
+            state, loss = train_step(state, *inputs, fixed['keys'], fixed['rest'], rates[fixed['done'] + i], per_batch, graph=fixed['graph'], settings=settings, mesh=mesh, loss=fixed['loss'])
+            last = i, b, loss; users += int(b.weight.sum()); bar.update(1)
     return state, float((total + _look(last, data)) * per_batch / users), users
 
 # %% ../../nbs/models/03_training.ipynb #b3f6f4f2
@@ -223,7 +228,7 @@ def train_network(
 def _fixed(network, train, settings, mesh, seed, loss):
     network.train()
     graph, keys, rest = _parts(network)
-    n_steps = sum(1 for _ in _groups(train.x, train.offsets, settings, mesh, seed))
+    n_steps = -(-count_batches(train.offsets, settings.row_length, _rows(settings, mesh)) // mesh.size)
     rates = np.asarray(learning_rates(settings, n_steps*settings.epochs)(np.arange(n_steps*settings.epochs)), np.float32)
     return dict(graph=graph, keys=keys, rest=rest, n_steps=n_steps, rates=rates, per_batch=len(train)/n_steps, loss=loss)
 
