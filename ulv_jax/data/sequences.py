@@ -10,9 +10,11 @@ from dataclasses import dataclass
 import ibis
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from .events import Events, read_events
 from .behaviour import kinds_before
 from .features import before
+from .items import CODED, codes, with_code
 
 # %% ../../nbs/data/04_sequences.ipynb #a3fa8635
 FIELDS = ('log_gap', 'log_age', 'log_value', 'log_lines', 'log_count')
@@ -25,6 +27,11 @@ class Sequences:
     offsets:np.ndarray         # int64 [user+1]
     fields:tuple=FIELDS        # names of the columns of `values`
     kinds:tuple=()             # names of the kinds of event
+    minute:np.ndarray|None=None     # int32 [step], when: minutes since 1970, UTC
+    item:np.ndarray|None=None       # int32 [step], code into `items`, -1 if the step has none; None if the log has no items
+    category:np.ndarray|None=None   # int32 [step], code into `categories`, the same way
+    items:pa.Array|None=None        # ids of the items known at the origin
+    categories:pa.Array|None=None   # and of the categories
 
     @property
     def lengths(self) -> np.ndarray: return np.diff(self.offsets)
@@ -32,16 +39,36 @@ class Sequences:
     def __len__(self): return len(self.offsets) - 1
 
 # %% ../../nbs/data/04_sequences.ipynb #a8534796
-def _sorted_rows(t, kinds, users):
+def _sorted_rows(t, kinds, users, known={}):
     rows = ibis.memtable(pd.DataFrame({'user_id': users.to_numpy(), 'row': np.arange(len(users), dtype=np.int32)}))
     t = t.join(rows, 'user_id')
     code = t.event.cases(*[(k, ibis.literal(i, 'int16')) for i, k in enumerate(kinds)])
     money = (t.value * 1e6).round().cast('int64').fill_null(0)
-    return t.select(row='row', time='timestamp', kind=code, money=money).order_by(['row', 'time', 'kind'])
+    t = t.mutate(time=t.timestamp, kind=code, money=money)
+    for part, table in known.items(): t = with_code(t, table, part)
+    return t.select('row', 'time', 'kind', 'money', **({'what': _what(t, known)} if known else {})).order_by(['row', 'time', 'kind'])
 
 def _arrays(batch):
-    row, time, kind, money = (batch.column(name) for name in ('row', 'time', 'kind', 'money'))
-    return [row.to_numpy(), time.cast('timestamp[us]').to_numpy(zero_copy_only=False).astype('datetime64[us]').astype(np.int64), kind.to_numpy(zero_copy_only=False), money.to_numpy(zero_copy_only=False)]
+    row, time, kind, money, *what = batch.columns
+    return [row.to_numpy(), time.cast('timestamp[us]').to_numpy(zero_copy_only=False).astype('datetime64[us]').astype(np.int64), *(c.to_numpy(zero_copy_only=False) for c in (kind, money, *what))]
+
+# %% ../../nbs/data/04_sequences.ipynb #e84f98a8
+NONE = (1 << 31) - 1   # no code: behind every other
+NOTHING = (NONE << 32) | NONE
+
+def _what(t, known):
+    code = lambda part: (t[f'{part}_code'] < 0).ifelse(NONE, t[f'{part}_code']).cast('int64') if part in known else ibis.literal(NONE, 'int64')
+    return code('item') * (1 << 32) + code('category')
+
+def _foremost(what, money, at, lines):
+    "Of each step, the item and category of the line with the most money in it."
+    weight = np.where(what == NOTHING, -1, np.abs(money))   # a line without either stands for the step only if all are
+    most = np.repeat(np.maximum.reduceat(weight, at), lines)
+    return np.minimum.reduceat(np.where(weight == most, what, NOTHING), at)
+
+def _numbers(what):
+    "Item and category out of one number, -1 where there is none."
+    return [np.where(code == NONE, -1, code).astype(np.int32) for code in (what >> 32, what & 0xFFFF_FFFF)]
 
 # %% ../../nbs/data/04_sequences.ipynb #17b2d7a0
 BLOCK = 1_000_000   # rows at once
@@ -60,12 +87,13 @@ def _blocks(query):
     if held: yield [np.concatenate(x) for x in zip(*held)]
 
 # %% ../../nbs/data/04_sequences.ipynb #8f52336c
-def _merge(row, time, kind, money):
+def _merge(row, time, kind, money, *what):
     "Lines of one user, time and kind become one step."
-    if not len(row): return row, time, kind, money/1e6, money
+    if not len(row): return row, time, kind, money/1e6, money, *what
     new = (row[1:] != row[:-1]) | (time[1:] != time[:-1]) | (kind[1:] != kind[:-1])
     at = np.concatenate([[0], np.flatnonzero(new) + 1])
-    return row[at], time[at], kind[at], np.add.reduceat(money, at)/1e6, np.diff(at, append=len(row))
+    lines = np.diff(at, append=len(row))
+    return row[at], time[at], kind[at], np.add.reduceat(money, at)/1e6, lines, *(_foremost(w, money, at, lines) for w in what)
 
 def _last(row, max_length):
     "Number of each step in its user's history, which is the first, and which are among the last."
@@ -76,7 +104,7 @@ def _last(row, max_length):
     return number, first, number > np.repeat(counts, counts) - max_length
 
 # %% ../../nbs/data/04_sequences.ipynb #6a59dcd2
-DAY_US = 86_400_000_000   # microseconds
+DAY_US, MINUTE_US = 86_400_000_000, 60_000_000   # microseconds
 
 def _fields(time, value, lines, number, first, keep, cutoff):
     gap = np.where(first, 0, np.diff(time, prepend=time[:1]))[keep] / DAY_US
@@ -86,10 +114,11 @@ def _fields(time, value, lines, number, first, keep, cutoff):
     return np.stack([c.astype(np.float32) for c in columns], axis=1)
 
 def _steps(block, cutoff, max_length):
-    "Rows, fields and kinds of the last steps of the users in a block."
-    row, time, kind, value, lines = _merge(*block)
+    "Rows of the last steps of the users in a block, and what is kept of each step."
+    row, time, kind, value, lines, *what = _merge(*block)
     number, first, keep = _last(row, max_length)
-    return row[keep], _fields(time, value, lines, number, first, keep, cutoff), kind[keep].astype(np.int32)
+    numbers = dict(zip(('item', 'category'), _numbers(what[0][keep]))) if what else {}
+    return row[keep], dict(values=_fields(time, value, lines, number, first, keep, cutoff), kind=kind[keep], minute=time[keep] // MINUTE_US, **numbers)
 
 # %% ../../nbs/data/04_sequences.ipynb #57173b1a
 def sequences(
@@ -100,14 +129,22 @@ def sequences(
 ) -> Sequences:
     "The last steps of every user before the cutoff."
     t, kinds = before(events, cutoff), kinds_before(events, cutoff)
+    known = {part: table.before(cutoff) for part in CODED if (table := codes(events, part)) is not None}
     room = min(int(t.count().execute()), len(users) * max_length)   # pages never written take no memory
-    values, kind, lengths, end = np.empty((room, len(FIELDS)), np.float32), np.empty(room, np.int32), np.zeros(len(users), np.int64), 0
-    for block in _blocks(_sorted_rows(t, kinds, users)):
-        row, fields, code = _steps(block, cutoff, max_length)
+    out = {'values': np.empty((room, len(FIELDS)), np.float32), **{k: np.empty(room, np.int32) for k in ('kind', 'minute', *(CODED if known else ()))}}
+    lengths, end = np.zeros(len(users), np.int64), 0
+    for block in _blocks(_sorted_rows(t, kinds, users, known)):
+        row, steps = _steps(block, cutoff, max_length)
         start, end = end, end + len(row)
-        values[start:end], kind[start:end] = fields, code
+        for name, x in steps.items(): out[name][start:end] = x
         lengths += np.bincount(row, minlength=len(users))
-    used = np.flatnonzero(np.bincount(kind[:end], minlength=len(kinds)))
+    return _sequences({k: x[:end] for k, x in out.items()}, lengths, kinds, known)
+
+# %% ../../nbs/data/04_sequences.ipynb #b049222e
+def _sequences(out, lengths, kinds, known):
+    used = np.flatnonzero(np.bincount(out['kind'], minlength=len(kinds)))
     new = np.zeros(len(kinds), np.int32)
     new[used] = np.arange(len(used))
-    return Sequences(values[:end], new[kind[:end]], np.concatenate([[0], lengths.cumsum()]), FIELDS, tuple(kinds[i] for i in used))
+    named = {many: known[part].ids for part, many in (('item', 'items'), ('category', 'categories')) if part in known}
+    return Sequences(out['values'], new[out['kind']], np.concatenate([[0], lengths.cumsum()]), FIELDS, tuple(kinds[i] for i in used),
+                     out['minute'], *(out[part] if part in known else None for part in CODED), **named)
