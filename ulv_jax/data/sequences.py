@@ -13,6 +13,7 @@ import pandas as pd
 from .events import Events, read_events
 from .behaviour import kinds_before
 from .features import before
+from .value import gives_back
 
 # %% ../../nbs/data/04_sequences.ipynb #a3fa8635
 FIELDS = ('log_gap', 'log_age', 'log_value', 'log_lines', 'log_count')
@@ -100,6 +101,7 @@ def sequences(
 ) -> Sequences:
     "The last steps of every user before the cutoff."
     t, kinds = before(events, cutoff), kinds_before(events, cutoff)
+    if events.value.kind == 'gross': t = t.mutate(value=gives_back(t).ifelse(0., t.value))
     room = min(int(t.count().execute()), len(users) * max_length)   # pages never written take no memory
     values, kind, lengths, end = np.empty((room, len(FIELDS)), np.float32), np.empty(room, np.int32), np.zeros(len(users), np.int64), 0
     for block in _blocks(_sorted_rows(t, kinds, users)):
