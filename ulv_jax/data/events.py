@@ -18,7 +18,7 @@ from .near import kept_if_few, kept_near
 from .rows import Rows
 from .source import READERS, _is_csv, connect, numbers_among_text, open_table, unreadable
 from .times import _times, check_zone
-from .value import Value
+from .value import Value, gives_back, price_of
 
 # %% ../../nbs/data/02_events.ipynb #71f6f664
 def _more(table, columns):
@@ -37,12 +37,11 @@ def _canonical(table, columns, purchase, value):
     return log.mutate(price=log.value, value=log.value - log.cost) if columns.cost and value.kind == 'margin' else log
 
 # %% ../../nbs/data/02_events.ipynb #855d333c
-def _price(t): return t.price if 'price' in t.columns else t.value
-def _is_money(t, purchase): return (t.event == purchase) | (_price(t) < 0)
+def _is_money(t, purchase): return (t.event == purchase) | gives_back(t)
 
 def _reason(t, purchase):
     cases = [(t.user_id.isnull(), 'no user'), (t.timestamp.isnull(), 'no time'), (t.event.isnull(), 'no kind of event'),
-             ((t.event == purchase) & _price(t).isnull(), 'purchase without a value')]
+             ((t.event == purchase) & price_of(t).isnull(), 'purchase without a value')]
     if 'price' in t.columns: cases.append((_is_money(t, purchase) & t.cost.isnull(), 'no cost'))
     if 'currency' in t.columns: cases.append((_is_money(t, purchase) & t.currency.isnull(), 'no currency'))
     return ibis.cases(*cases)
@@ -178,7 +177,7 @@ RULES = {'kept as they are': ('kept', 'usable rows'),
 # %% ../../nbs/data/02_events.ipynb #02e5f006
 def _quality(kept, aside, purchase, numbers):
     counts = aside.reason.value_counts(name='n').execute().set_index('reason')['n']
-    price, bought = _price(kept), kept.event == purchase
+    price, bought = price_of(kept), kept.event == purchase
     sums = {'kept as they are': kept.count(), 'returns (negative value)': (price < 0).sum(), 'value of zero': (bought & (price == 0)).sum(), 'amount, but no purchase': (~bought & (price > 0)).sum()}
     if 'price' in kept.columns: sums['return with a positive cost'] = ((price < 0) & (kept.cost > 0)).sum()
     told = kept.aggregate(**sums).execute().iloc[0].fillna(0).to_dict()

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from .errors import DataError
 from .columns import trimmed
+from .value import price_of
 
 # %% ../../nbs/data/08a_rules.ipynb #ac88323d
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def _all_rows(events):
     "Rows kept and set aside by `read_events`, numbered, in one table."
     kept = events.table.mutate(reason=ibis.null('string'))
     t = kept.union(events.aside.select(kept.columns)) if events.n_rows else events.aside
-    return t.mutate(row=ibis.row_number(), delivered_value=t.value).cache()
+    return t.mutate(row=ibis.row_number(), value=price_of(t), delivered_value=price_of(t)).cache()   # a row is judged by what was paid
 
 def _mend(t, rules, limits, purchase):
     "Repaired rows; `mended_k` says which rows the k-th of the rules repaired."
@@ -189,6 +190,8 @@ SET_ASIDE = (
     Rule('no time', 'set aside', 'cannot be put before or after a cutoff', _reason('no time')),
     Rule('no kind of event', 'set aside', 'neither a purchase nor behaviour', _reason('no kind of event')),
     Rule('purchase without a value', 'set aside', 'the amount is unknown, and unknown is not zero', _reason('purchase without a value')),
+    Rule('no cost', 'set aside', 'the margin is unknown, and unknown is not zero', _reason('no cost')),
+    Rule('no currency', 'set aside', 'an amount of unknown money is an unknown amount', _reason('no currency')),
     Rule('a user that is nobody', 'set aside', 'an id such as unknown or guest stands for many people', lambda t, limits: trimmed(t.user_id.cast('string')).lower().isin(limits.no_user)),
     Rule('time too early', 'set aside', 'a clock that was not set', lambda t, limits: t.timestamp < ibis.timestamp(limits.earliest)),
     Rule('time in the future', 'set aside', 'cannot have happened yet', lambda t, limits: t.timestamp >= ibis.timestamp(limits.last().to_pydatetime())),

@@ -69,7 +69,7 @@ def _numbers(what):
     return [np.where(code == NONE, -1, code).astype(np.int32) for code in (what >> 32, what & 0xFFFF_FFFF)]
 
 # %% ../../nbs/data/04_sequences.ipynb #17b2d7a0
-def _arrays(block, users, cutoff):
+def _arrays(block, users, cutoff, gross):
     "row (place among the users), time, kind and money (whole millionths) of each event that counts, and its codes where it has some."
     starts = np.flatnonzero(changes(block['user_id']))
     row = np.repeat(users.get_indexer(block['user_id'].take(pa.array(starts)).to_pandas()), np.diff(starts, append=len(block)))
@@ -77,7 +77,7 @@ def _arrays(block, users, cutoff):
     keep = (row >= 0) & (time < np.datetime64(cutoff, 'us').astype(np.int64))
     value = block['value'].to_numpy(zero_copy_only=False)[keep]
     money = np.zeros(len(value), np.int64)
-    known = ~np.isnan(value)
+    known = value > 0 if gross else ~np.isnan(value)   # gross: a return gives no money back
     money[known] = np.round(value[known] * 1e6)
     what = [block['what'].to_numpy()[keep]] if 'what' in block.schema.names else []
     return row[keep], time[keep], block['event'].indices.to_numpy()[keep], money, *what
@@ -117,9 +117,9 @@ def _fields(time, value, lines, number, first, keep, cutoff):
     return np.stack([c.astype(np.float32) for c in columns], axis=1)
 
 # %% ../../nbs/data/04_sequences.ipynb #6a59dcd3
-def _steps(block, users, cutoff, max_length):
+def _steps(block, users, cutoff, max_length, gross=False):
     "row of each user in the block, number of steps kept of each, and what is kept of each step."
-    row, time, kind, value, lines, *what = _merge(*_arrays(block, users, cutoff))
+    row, time, kind, value, lines, *what = _merge(*_arrays(block, users, cutoff, gross))
     number, first, keep = _last(row, max_length)
     kept = row[keep]
     starts = np.flatnonzero(np.diff(kept, prepend=-1))
@@ -147,7 +147,7 @@ def sequences(
     room = min(events.n_rows, len(users) * max_length)   # pages never written take no memory
     out = {'values': np.empty((room, len(FIELDS)), np.float32), **{k: np.empty(room, np.int32) for k in ('kind', 'minute', *(CODED if known else ()))}}
     row, lengths, end = [], [], 0
-    work = partial(_steps, users=users, cutoff=cutoff, max_length=max_length)
+    work = partial(_steps, users=users, cutoff=cutoff, max_length=max_length, gross=events.value.kind == 'gross')
     for at, n, steps in in_threads(work, user_blocks(events, cutoff, users, known), THREADS):
         start, end = end, end + len(steps['kind'])
         for name, x in steps.items(): out[name][start:end] = x

@@ -73,7 +73,7 @@ def backtest(
     title:str='',                # name of the log, for the report
 ) -> Backtest:
     "Fit every model on what was known before the cutoff, and judge it on the horizon after it."
-    cutoff, horizon = as_cutoff(cutoff), as_horizon(horizon)
+    cutoff, horizon = as_cutoff(cutoff, events.time_zone), as_horizon(horizon)
     rehearsals = any([make_forecaster(name).rehearses for name in models])   # an unknown name fails before anything is fitted
     now = snapshot(events, cutoff, horizon)
     if not (now.labels['value'] > 0).any(): raise DataError(f'none of the {len(now)} customers known on {cutoff:%Y-%m-%d} spends anything in the {horizon.days} days after it: no forecast can be judged; choose an earlier cutoff')
