@@ -137,7 +137,8 @@ def _text(v):
 def is_mixed(column:pd.Series) -> bool: # does it hold text and something else, or times of several zones?
     if column.dtype != object: return False
     kind = pd.api.types.infer_dtype(column, skipna=True)
-    return kind in ('mixed', 'mixed-integer') or kind == 'datetime' and len({str(v.tzinfo) for v in column.dropna()}) > 1
+    lists = kind == 'mixed' and column.dropna().map(pd.api.types.is_list_like).all()   # vectors are one kind of thing
+    return kind in ('mixed', 'mixed-integer') and not lists or kind == 'datetime' and len({str(v.tzinfo) for v in column.dropna()}) > 1
 
 def numbers_among_text(column:pd.Series) -> int: # how many
     return int(column.map(lambda v: isinstance(v, (int, float)), na_action='ignore').eq(True).sum()) if is_mixed(column) else 0
