@@ -41,27 +41,26 @@ def _judged(t, rules, limits):
 MEASURES = ('rows', 'counted', 'users', 'value', 'counted_value')
 def _millionths(column): return (column * 1e6).round().cast('int64')
 
-def _with_others(got, users, k, owners, days):
-    "The numbers, with the rows beyond suspicion, which are counted under the last rule."
-    n, own = days.sum(), users.filter(users[f'rows_{k}'] > 0).select('user_id').to_pyarrow()['user_id']
-    return got | {f'rows_{k}': got[f'rows_{k}'] + n, f'counted_{k}': got[f'counted_{k}'] + n, f'users_{k}': len(pa.chunked_array([owners, *own.drop_null().chunks]).unique())}
+def _hits(t, rules):
+    "rows, value and users of each rule."
+    sums = t.aggregate(**{f'rows_{k}': t[f'rule_{k}'].sum() for k in range(len(rules))}, **{f'value_{k}': _millionths(t.value).sum(where=t[f'rule_{k}']) for k in range(len(rules))})
+    got = sums.execute().iloc[0].fillna(0).to_numpy().reshape(2, -1)
+    some = {f'{k}': t.user_id.nunique(where=t[f'rule_{k}']) for k in np.flatnonzero(got[0])}   # few rules find anything
+    users = t.aggregate(**some).execute().iloc[0] if some else {}
+    return pd.DataFrame({'rows': got[0], 'users': [users.get(f'{k}', 0) for k in range(len(rules))], 'value': got[1] / 1e6}, index=[r.name for r in rules])
 
-def _of_users(t, rules):
-    parts = {}
-    for k, r in enumerate(rules):
-        hit, own = t[f'rule_{k}'], t.rule == r.name
-        parts |= {f'rows_{k}': hit.sum(), f'counted_{k}': own.sum(), f'value_{k}': _millionths(t.value).sum(where=hit), f'counted_value_{k}': _millionths(t.delivered_value).sum(where=own)}
-    return t.group_by('user_id').aggregate(**parts)
+def _with_others(hits, own, t, owners, days):
+    "The numbers, with the rows beyond suspicion, which are counted under the last rule."
+    users = t.filter(t.rule == NOTHING.name, t.user_id.notnull()).select('user_id').distinct().to_pyarrow()['user_id']
+    for table, column in ((hits, 'rows'), (own, 'counted')): table.loc[NOTHING.name, column] += days.sum()
+    hits.loc[NOTHING.name, 'users'] = len(pa.chunked_array([owners, *users.chunks], owners.type).unique())
 
 def _counts(t, rules, others=()):
-    users, sums = _of_users(t, rules), {}
-    for k in range(len(rules)):
-        sums |= {f'{m}_{k}': users[f'{m}_{k}'].sum().cast('float64') / scale for m, scale in zip(('rows', 'counted', 'value', 'counted_value'), (1, 1, 1e6, 1e6))}
-        sums[f'users_{k}'] = ((users[f'rows_{k}'] > 0) & users.user_id.notnull()).sum()
-    got = users.aggregate(**sums).execute().iloc[0].fillna(0).to_dict()
-    got = _with_others(got, users, len(rules) - 1, *others) if others else got
-    table = pd.DataFrame([(r.name, *(got[f'{m}_{k}'] for m in MEASURES), r.outcome, r.why) for k, r in enumerate(rules)], columns=['rule', *MEASURES, 'outcome', 'why'])
-    table = table.astype({'rows': int, 'counted': int, 'users': int})
+    hits, own = _hits(t, rules), t.group_by('rule').aggregate(counted=t.rule.count(), counted_value=_millionths(t.delivered_value).sum().cast('float64') / 1e6)
+    own = own.execute().set_index('rule').reindex(hits.index).fillna(0)
+    if others: _with_others(hits, own, t, *others)
+    table = hits.join(own).reset_index(names='rule')[['rule', *MEASURES]].astype({'rows': int, 'counted': int, 'users': int})
+    table = table.assign(outcome=[r.outcome for r in rules], why=[r.why for r in rules])
     table.insert(3, 'share', table['counted'] / max(table['counted'].sum(), 1))
     return table.assign(examples=[_examples(t, k) if n and r is not NOTHING else '' for k, (r, n) in enumerate(zip(rules, table['rows']))])
 
@@ -189,7 +188,8 @@ def clean(
     kept, rows = _tidy(report)
     if not (kept.event == events.purchase).any().execute(): raise DataError('no purchase is left after cleaning: ' + str(report).splitlines()[0] + ' See which rule takes them with quality_report(events).table')
     counted = report.table.assign(rows=report.table['counted'])[['rule', 'rows', 'outcome', 'why']]
-    return replace(events, table=kept, aside=set_aside(report), check=lambda: counted, near=(kept, rows) if rows else (), **span(kept))
+    told = dict(table=kept, aside=set_aside(report), check=lambda: counted, near=(kept, rows) if rows else ())
+    return replace(events, **told, **({} if kept is events.table else span(kept)))
 
 # %% ../../nbs/data/09_quality.ipynb #d97251e6
 def write_quarantine(

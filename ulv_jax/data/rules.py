@@ -171,10 +171,11 @@ def _again(t, limits):
 
 def _marked(events, rules, limits, some=None):
     "All rows of the log, repaired, with what the rules need to know of their neighbours."
-    t = _counted(_mend(_all_rows(events, some), rules, limits, events.purchase))
-    for extra in (_partners(t), _first_bought(t), _again(t, limits)): t = _join(t, extra.cache())
-    t = _join(t, _rates(t, limits).cache(), 'user_id')
-    return t.mutate(far_out=(t.value > _far_out(t)) & t.bought)
+    known = _counted(_mend(_all_rows(events, some), rules, limits, events.purchase).cache()).cache()   # asked several times
+    t = known
+    for extra in (_partners(known), _first_bought(known), _again(known, limits)): t = _join(t, extra.cache())
+    t = _join(t, _rates(known, limits).cache(), 'user_id')
+    return t.mutate(far_out=(t.value > _far_out(known)) & t.bought)
 
 # %% ../../nbs/data/08a_rules.ipynb #762f0d42
 def _reason(name): return lambda t, limits: t.reason == name
