@@ -11,9 +11,13 @@ from dataclasses import dataclass, field, replace
 import ibis
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from .errors import DataError
-from .events import Events
+from .events import Events, span
+from .near import as_table
 from .features import exact_sum
+from .rows import Rows, without
+from .suspects import suspects
 from .rules import BEFORE, NOTHING, OUTCOMES, RULES, Limits, Rule, _marked, with_outcome
 from .value import price_of
 
@@ -39,21 +43,26 @@ def _judged(t, rules, limits):
 MEASURES = ('rows', 'counted', 'users', 'value', 'counted_value')
 def _millionths(column): return (column * 1e6).round().cast('int64')
 
-def _of_users(t, rules):
-    parts = {}
-    for k, r in enumerate(rules):
-        hit, own = t[f'rule_{k}'], t.rule == r.name
-        parts |= {f'rows_{k}': hit.sum(), f'counted_{k}': own.sum(), f'value_{k}': _millionths(t.value).sum(where=hit), f'counted_value_{k}': _millionths(t.delivered_value).sum(where=own)}
-    return t.group_by('user_id').aggregate(**parts)
+def _hits(t, rules):
+    "rows, value and users of each rule."
+    sums = t.aggregate(**{f'rows_{k}': t[f'rule_{k}'].sum() for k in range(len(rules))}, **{f'value_{k}': _millionths(t.value).sum(where=t[f'rule_{k}']) for k in range(len(rules))})
+    got = sums.execute().iloc[0].fillna(0).to_numpy().reshape(2, -1)
+    some = {f'{k}': t.user_id.nunique(where=t[f'rule_{k}']) for k in np.flatnonzero(got[0])}   # few rules find anything
+    users = t.aggregate(**some).execute().iloc[0] if some else {}
+    return pd.DataFrame({'rows': got[0], 'users': [users.get(f'{k}', 0) for k in range(len(rules))], 'value': got[1] / 1e6}, index=[r.name for r in rules])
 
-def _counts(t, rules):
-    users, sums = _of_users(t, rules), {}
-    for k in range(len(rules)):
-        sums |= {f'{m}_{k}': users[f'{m}_{k}'].sum().cast('float64') / scale for m, scale in zip(('rows', 'counted', 'value', 'counted_value'), (1, 1, 1e6, 1e6))}
-        sums[f'users_{k}'] = ((users[f'rows_{k}'] > 0) & users.user_id.notnull()).sum()
-    got = users.aggregate(**sums).execute().iloc[0].fillna(0)
-    table = pd.DataFrame([(r.name, *(got[f'{m}_{k}'] for m in MEASURES), r.outcome, r.why) for k, r in enumerate(rules)], columns=['rule', *MEASURES, 'outcome', 'why'])
-    table = table.astype({'rows': int, 'counted': int, 'users': int})
+def _with_others(hits, own, t, owners, days):
+    "The numbers, with the rows beyond suspicion, which are counted under the last rule."
+    users = t.filter(t.rule == NOTHING.name, t.user_id.notnull()).select('user_id').distinct().to_pyarrow()['user_id']
+    for table, column in ((hits, 'rows'), (own, 'counted')): table.loc[NOTHING.name, column] += days.sum()
+    hits.loc[NOTHING.name, 'users'] = len(pa.chunked_array([owners, *users.chunks], owners.type).unique())
+
+def _counts(t, rules, others=()):
+    hits, own = _hits(t, rules), t.group_by('rule').aggregate(counted=t.rule.count(), counted_value=_millionths(t.delivered_value).sum().cast('float64') / 1e6)
+    own = own.execute().set_index('rule').reindex(hits.index).fillna(0)
+    if others: _with_others(hits, own, t, *others)
+    table = hits.join(own).reset_index(names='rule')[['rule', *MEASURES]].astype({'rows': int, 'counted': int, 'users': int})
+    table = table.assign(outcome=[r.outcome for r in rules], why=[r.why for r in rules])
     table.insert(3, 'share', table['counted'] / max(table['counted'].sum(), 1))
     return table.assign(examples=[_examples(t, k) if n and r is not NOTHING else '' for k, (r, n) in enumerate(zip(rules, table['rows']))])
 
@@ -68,22 +77,24 @@ def _short(v):
     return f'{v:%Y-%m-%d %H:%M}' if isinstance(v, pd.Timestamp) else f'{v + 0.:.2f}' if isinstance(v, float) else str(v)
 
 # %% ../../nbs/data/09_quality.ipynb #bdaa6746
-def _sums(judged, events):
+def _sums(judged, events, others=()):
     "rows, value, value_after: what was delivered, what became of it, and the difference."
     log = events.table.select(value=price_of(events.table)).union(events.aside.select(value=price_of(events.aside)))
     delivered = log.aggregate(rows=log.count(), value=exact_sum(log.value)).execute().iloc[0]
     parts = judged.group_by('outcome').aggregate(rows=judged.row.count(), value=exact_sum(judged.delivered_value), value_after=exact_sum(judged.value)).execute()
     table = parts.set_index('outcome').reindex([o for o in OUTCOMES]).fillna(0.)
+    if others: table.loc['kept', 'rows'] += others[1].sum()   # none of them has a value
     table.loc['delivered'] = [delivered['rows'], delivered['value'], delivered['value']]
     table.loc['difference'] = table.loc['delivered'] - table.loc[list(OUTCOMES)].sum()
     table.loc['difference', 'value_after'] = np.nan   # what the repairs changed is no difference
     return table.loc[['delivered', *OUTCOMES, 'difference']].round(6).fillna({'value': 0.}).astype({'rows': int}).rename_axis(None)
 
 # %% ../../nbs/data/09_quality.ipynb #b6f3b317
-def _calendar(t):
+def _calendar(t, others=()):
     "Rows kept and set aside of every day between the first and the last row kept."
     days = t.filter(t.timestamp.notnull()).group_by(day=t.timestamp.truncate('D')).aggregate(kept=(t.outcome != 'set aside').sum(), aside=(t.outcome == 'set aside').sum())
     days = days.execute().set_index('day').sort_index()
+    if others: days = days.add(pd.DataFrame({'kept': others[1].to_numpy(), 'aside': 0}, index=pd.to_datetime(others[1].index, unit='D').as_unit('us').rename('day')), fill_value=0).astype(int)
     alive = days.index[days['kept'] > 0]
     return days.reindex(pd.date_range(alive.min(), alive.max(), name='day') if len(alive) else alive, fill_value=0)
 
@@ -105,7 +116,8 @@ class Quality:
     gaps:pd.DataFrame       # first, last, days of every gap in the calendar
     calendar:pd.DataFrame   # rows kept and aside by day
     events:Events           # the log that was judged
-    judged:ibis.Table = field(repr=False)   # every row of it, repaired, with its `rule` and `outcome`
+    judged:ibis.Table = field(repr=False)   # rows that a rule could apply to, repaired, with their `rule` and `outcome`
+    whole:bool=True         # these are all rows; else the others are kept as they are
 
     def rows(self) -> dict: return {o: int(self.table.loc[self.table['outcome'] == o, 'counted'].sum()) for o in OUTCOMES}
     def to_dict(self) -> dict: return _as_dict(self)
@@ -126,9 +138,11 @@ def quality_report(
     twice = sorted({n for n in names if names.count(n) > 1})
     if twice: raise DataError(f"two rules are called '{twice[0]}': rename one")
     rules = _ordered(rules)
-    judged = _judged(_marked(events, rules, limits), rules, limits)
-    calendar = _calendar(judged)
-    return Quality(_counts(judged, rules), _sums(judged, events), _gaps(calendar), calendar, events, judged)
+    found = suspects(events, limits) if {r.find for r in rules} <= {r.find for r in (*RULES, BEFORE, NOTHING)} else None   # a rule of one's own may apply to any row
+    some, others = (as_table(found[0], events.table.get_backend()), found[1:]) if found else (None, ())
+    judged = _judged(_marked(events, rules, limits, some), rules, limits)
+    calendar = _calendar(judged, others)
+    return Quality(_counts(judged, rules, others), _sums(judged, events, others), _gaps(calendar), calendar, events, judged, not found)
 
 # %% ../../nbs/data/09_quality.ipynb #5274fb6d
 def _text(q):
@@ -157,6 +171,18 @@ def _margin(t):
     "Judged by its price, a row gets its margin back."
     return t.mutate(price=t.value, value=t.value - t.cost) if 'price' in t.columns else t
 
+# %% ../../nbs/data/09_quality.ipynb #28780865
+def _tidy(report):
+    "Table of the rows kept and repaired, and their Rows where the log's lie sorted."
+    events, t = report.events, report.judged
+    if report.whole: return _margin(t.filter(t.outcome != 'set aside')).select(*events.table.columns), None
+    changed = t.filter(t.outcome != 'kept', t.row < events.n_rows).cache()
+    if not changed.count().execute(): return events.table, events.rows
+    mended = _margin(changed.filter(changed.outcome == 'repaired')).select(*events.table.columns)
+    rows = without(events.rows, changed.row.to_pyarrow().to_numpy(), mended.to_pyarrow())
+    return as_table(rows.source, events.table.get_backend()), rows
+
+# %% ../../nbs/data/09_quality.ipynb #28780866
 def clean(
     events:Events,
     report:Quality|None=None,   # of these events; None: with the usual rules
@@ -164,11 +190,11 @@ def clean(
     "The log without the rows that the rules set aside."
     report = report or quality_report(events)
     if report.events is not events: raise DataError('the report is of another log: make it with quality_report(events)')
-    kept = _margin(report.judged.filter(report.judged.outcome != 'set aside')).select(*events.table.columns)
+    kept, rows = _tidy(report)
     if not (kept.event == events.purchase).any().execute(): raise DataError('no purchase is left after cleaning: ' + str(report).splitlines()[0] + ' See which rule takes them with quality_report(events).table')
-    span = kept.aggregate(first=kept.timestamp.min(), last=kept.timestamp.max(), n_rows=kept.count(), n_users=kept.user_id.nunique()).execute().iloc[0]
     counted = report.table.assign(rows=report.table['counted'])[['rule', 'rows', 'outcome', 'why']]
-    return replace(events, table=kept, aside=set_aside(report), check=lambda: counted, first=pd.Timestamp(span['first']), last=pd.Timestamp(span['last']), n_rows=int(span['n_rows']), n_users=int(span['n_users']))
+    told = dict(table=kept, aside=set_aside(report), check=lambda: counted, near=(kept, rows) if rows else ())
+    return replace(events, **told, **({} if kept is events.table else span(kept)))
 
 # %% ../../nbs/data/09_quality.ipynb #d97251e6
 def write_quarantine(

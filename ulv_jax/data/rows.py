@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SMALL', 'THREADS', 'BLOCK', 'user_numbers', 'order_of', 'in_threads', 'sort_rows', 'Rows', 'with_kinds', 'changes',
-           'whole_users']
+           'whole_users', 'without']
 
 # %% ../../nbs/data/01d_rows.ipynb #r0000004
 import os
@@ -119,7 +119,7 @@ def with_kinds(
     event = batch.column(at)
     event = event if isinstance(event, pa.DictionaryArray) else event.dictionary_encode()
     codes = np.array([kinds.index(k) for k in event.dictionary.to_pylist()], np.int16)[event.indices.to_numpy()]
-    return batch.set_column(at, 'event', pa.DictionaryArray.from_arrays(codes, list(kinds)))
+    return batch.set_column(at, 'event', pa.DictionaryArray.from_arrays(codes, pa.array(kinds, pa.string())))
 
 # %% ../../nbs/data/01d_rows.ipynb #r000000m
 def changes(
@@ -145,3 +145,22 @@ def whole_users(
     if held: yield _joined(held)
 
 def _joined(batches): return pa.Table.from_batches(batches).combine_chunks().to_batches()[0]
+
+# %% ../../nbs/data/01d_rows.ipynb #r000000t
+def without(
+    rows:Rows,
+    drop:Int[np.ndarray, "drop"],   # places
+    add:pa.Table,                   # rows to put in, their events as text
+) -> Rows:
+    "The rows, some of them gone and others come."
+    keep = np.ones(len(rows.source), bool)
+    keep[drop] = False
+    table = rows.source.filter(pa.array(keep))
+    kinds = sorted({*rows.kinds, *add['event'].to_pylist()})
+    codes = np.searchsorted(kinds, rows.kinds)[table['event'].combine_chunks().indices.to_numpy()]
+    codes = np.append(codes, np.searchsorted(kinds, add['event'].to_pylist()).astype(np.int64))
+    used = np.flatnonzero(np.bincount(codes, minlength=len(kinds)))   # a kind may be gone with its last row
+    table = pa.concat_tables([table.drop_columns('event'), add.select([c for c in table.column_names if c != 'event'])], promote_options='permissive')
+    named = pa.DictionaryArray.from_arrays(np.searchsorted(used, codes).astype(np.int16), pa.array([kinds[i] for i in used], pa.string()))
+    table = table.append_column('event', named).select(rows.source.column_names)
+    return Rows(sort_rows(table) if len(add) else table.combine_chunks(), tuple(kinds[i] for i in used))

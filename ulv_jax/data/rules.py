@@ -59,11 +59,12 @@ REPAIRS = (
          lambda t, limits: t.event.isin(limits.refunds) & (t.value > 0), lambda t: {'value': -t.value}))
 
 # %% ../../nbs/data/08a_rules.ipynb #cd8f48fb
-def _all_rows(events):
-    "Rows kept and set aside by `read_events`, numbered, in one table."
-    kept = events.table.mutate(reason=ibis.null('string'))
-    t = kept.union(events.aside.select(kept.columns)) if events.n_rows else events.aside
-    return t.mutate(row=ibis.row_number(), value=price_of(t), delivered_value=price_of(t)).cache()   # a row is judged by what was paid
+def _all_rows(events, some=None):
+    "Rows kept, or some of them with their number, and those set aside by `read_events`, numbered after them, in one table."
+    if some is None: some = events.table.mutate(row=ibis.row_number())
+    aside = events.aside.select(events.table.columns + ('reason',)).mutate(row=events.n_rows + ibis.row_number())
+    kept = some.mutate(reason=ibis.null('string')).select(aside.columns)
+    return (kept.union(aside) if events.n_rows else aside).mutate(value=price_of, delivered_value=price_of).cache()   # a row is judged by what was paid
 
 def _mend(t, rules, limits, purchase):
     "Repaired rows; `mended_k` says which rows the k-th of the rules repaired."
@@ -169,12 +170,13 @@ def _again(t, limits):
     found = bought.select('row', since_same=bought.timestamp.delta(before, unit='second'))
     return found.filter(found.since_same <= limits.double_click)
 
-def _marked(events, rules, limits):
+def _marked(events, rules, limits, some=None):
     "All rows of the log, repaired, with what the rules need to know of their neighbours."
-    t = _counted(_mend(_all_rows(events), rules, limits, events.purchase))
-    for extra in (_partners(t), _first_bought(t), _again(t, limits)): t = _join(t, extra.cache())
-    t = _join(t, _rates(t, limits).cache(), 'user_id')
-    return t.mutate(far_out=(t.value > _far_out(t)) & t.bought)
+    known = _counted(_mend(_all_rows(events, some), rules, limits, events.purchase).cache()).cache()   # asked several times
+    t = known
+    for extra in (_partners(known), _first_bought(known), _again(known, limits)): t = _join(t, extra.cache())
+    t = _join(t, _rates(known, limits).cache(), 'user_id')
+    return t.mutate(far_out=(t.value > _far_out(known)) & t.bought)
 
 # %% ../../nbs/data/08a_rules.ipynb #762f0d42
 def _reason(name): return lambda t, limits: t.reason == name
