@@ -8,13 +8,14 @@ __all__ = ['Quality', 'quality_report', 'set_aside', 'clean', 'write_quarantine'
 # %% ../../nbs/data/09_quality.ipynb #ce7ae67a
 import os
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 import ibis
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 from .errors import DataError
 from .events import Events, span
-from .near import as_table
+from .near import as_table, kept_near
 from .features import exact_sum
 from .rows import Rows, without
 from .suspects import suspects
@@ -179,8 +180,15 @@ def _tidy(report):
     changed = t.filter(t.outcome != 'kept', t.row < events.n_rows).cache()
     if not changed.count().execute(): return events.table, events.rows
     mended = _margin(changed.filter(changed.outcome == 'repaired')).select(*events.table.columns)
+    if isinstance(events.rows.source, Path): return _tidy_on_disk(events, changed.select('row'), mended)
     rows = without(events.rows, changed.row.to_pyarrow().to_numpy(), mended.to_pyarrow())
     return as_table(rows.source, events.table.get_backend()), rows
+
+def _tidy_on_disk(events, changed, mended):
+    t = events.table.get_backend().read_parquet(events.rows.source, file_row_number=True)
+    t = t.anti_join(changed, t.file_row_number == changed.row).select(*mended.columns).union(mended)
+    kept, _, rows = kept_near(t, lambda t, purchase: (t, t.filter(ibis.literal(False))), events.purchase)
+    return kept, rows
 
 # %% ../../nbs/data/09_quality.ipynb #28780866
 def clean(

@@ -148,19 +148,20 @@ def _joined(batches): return pa.Table.from_batches(batches).combine_chunks().to_
 
 # %% ../../nbs/data/01d_rows.ipynb #r000000t
 def without(
-    rows:Rows,
+    rows:Rows,                      # in memory
     drop:Int[np.ndarray, "drop"],   # places
-    add:pa.Table,                   # rows to put in, their events as text
+    add:pa.Table,                   # rows to put in, their events as text; columns that it lacks go
 ) -> Rows:
     "The rows, some of them gone and others come."
-    keep = np.ones(len(rows.source), bool)
+    source = rows.source.select([c for c in rows.source.column_names if c in add.column_names])
+    keep = np.ones(len(source), bool)
     keep[drop] = False
-    table = rows.source.filter(pa.array(keep))
+    table = source.filter(pa.array(keep))
     kinds = sorted({*rows.kinds, *add['event'].to_pylist()})
     codes = np.searchsorted(kinds, rows.kinds)[table['event'].combine_chunks().indices.to_numpy()]
     codes = np.append(codes, np.searchsorted(kinds, add['event'].to_pylist()).astype(np.int64))
     used = np.flatnonzero(np.bincount(codes, minlength=len(kinds)))   # a kind may be gone with its last row
     table = pa.concat_tables([table.drop_columns('event'), add.select([c for c in table.column_names if c != 'event'])], promote_options='permissive')
     named = pa.DictionaryArray.from_arrays(np.searchsorted(used, codes).astype(np.int16), pa.array([kinds[i] for i in used], pa.string()))
-    table = table.append_column('event', named).select(rows.source.column_names)
+    table = table.append_column('event', named).select(source.column_names)
     return Rows(sort_rows(table) if len(add) else table.combine_chunks(), tuple(kinds[i] for i in used))
