@@ -19,6 +19,7 @@ from .errors import DataError, nearest
 from .events import Events, read_events
 from .features import before
 from .text import BASE, encode, mix, unit
+from .whole import whole
 
 # %% ../../nbs/data/12a_item_vectors.ipynb #50ee139d
 @dataclass(frozen=True)
@@ -179,11 +180,10 @@ def save_vectors(
     path, plain = Path(path), vectors.items.tolist()
     odd = next((i for i in plain if not isinstance(i, (str, int, float))), None)
     if odd is not None: raise DataError(f'item {odd!r} is neither text nor a number: make the ids text first, so that they can be stored')
-    path.mkdir(parents=True, exist_ok=True)
     head = dict(items=plain, until=None if vectors.until is None else str(vectors.until))
-    save_file({'values': np.ascontiguousarray(vectors.values)}, path/'values.tmp')
-    (path/'vectors.tmp').write_text(json.dumps(head))
-    (path/'values.tmp').replace(path/'vectors.safetensors'); (path/'vectors.tmp').replace(path/'vectors.json')
+    with whole(path) as part:
+        save_file({'values': np.ascontiguousarray(vectors.values)}, part/'vectors.safetensors')
+        (part/'vectors.json').write_text(json.dumps(head))
     return path
 
 # %% ../../nbs/data/12a_item_vectors.ipynb #64776d1e

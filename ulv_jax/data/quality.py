@@ -6,7 +6,6 @@
 __all__ = ['Quality', 'quality_report', 'set_aside', 'clean', 'write_quarantine']
 
 # %% ../../nbs/data/09_quality.ipynb #ce7ae67a
-import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 import ibis
@@ -21,6 +20,7 @@ from .rows import Rows, without
 from .suspects import suspects
 from .rules import BEFORE, NOTHING, OUTCOMES, RULES, Limits, Rule, _marked, with_outcome
 from .value import price_of
+from .whole import whole
 
 # %% ../../nbs/data/09_quality.ipynb #b51c8d5c
 def _ordered(rules):
@@ -210,12 +210,6 @@ def write_quarantine(
     path,            # ends in .parquet
 ) -> None: # or DataError if the folder is missing
     "Write the rows set aside, with their reason, to a Parquet file: whole or not at all."
-    path = os.fspath(path)
-    folder = os.path.dirname(os.path.abspath(path))
-    if not os.path.isdir(folder): raise DataError(f"there is no folder '{folder}' for the quarantine: make it first")
-    part = f'{path}.{os.getpid()}.part'
-    try:
-        events.aside.to_parquet(part)
-        os.replace(part, path)
-    finally:
-        if os.path.exists(part): os.remove(part)
+    path = Path(path)
+    if not path.absolute().parent.is_dir(): raise DataError(f"there is no folder '{path.absolute().parent}' for the quarantine: make it first")
+    with whole(path.absolute().parent) as part: events.aside.to_parquet(part/path.name)

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from .errors import DataError, require
 from .quality import Quality, set_aside, write_quarantine
+from .whole import whole
 
 # %% ../../nbs/data/09b_quality_page.ipynb #6b27602c
 COLOURS = {'set aside': '#D55E00', 'repaired': '#E69F00', 'kept': '#0072B2', 'delivered': '#56687a'}
@@ -122,8 +123,7 @@ def _page(q, title):
     return f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title><style>{STYLE}</style></head><body>{"".join(parts)}</body></html>'
 
 def _write(text, path):
-    beside = path.with_name(f'.unfinished-{path.name}')
-    beside.write_text(text, encoding='utf-8'); beside.replace(path)
+    with whole(path.parent) as part: (part/path.name).write_text(text, encoding='utf-8')
 
 # %% ../../nbs/data/09b_quality_page.ipynb #4128dffd
 def write_quality(

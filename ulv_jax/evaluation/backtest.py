@@ -6,7 +6,7 @@
 __all__ = ['DEFAULT', 'LEADERBOARD', 'Backtest', 'judge', 'backtest', 'write_backtest']
 
 # %% ../../nbs/evaluation/02_backtest.ipynb #cb622ffe
-import json, tempfile, time
+import json, time
 from dataclasses import dataclass, field
 from pathlib import Path
 import numpy as np
@@ -16,6 +16,7 @@ from ..data.errors import DataError
 from ..data.events import Events, read_events
 from ..data.sufficiency import sufficiency
 from ..data.snapshots import Snapshot, as_cutoff, as_horizon, snapshot, training_snapshots
+from ..data.whole import whole
 from .metrics import evaluate
 from ..models.base import FORECAST, Forecaster, make_forecaster
 
@@ -93,13 +94,11 @@ def write_backtest(
     out,              # directory, made if need be; files of the same name are replaced
 ) -> Path: # the directory
     "Write leaderboard, predictions, quality, sufficiency and run as files."
-    out = Path(out); out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out, prefix='.unfinished-') as tmp:
+    with whole(out) as part:
         for name, content in {'leaderboard': _records(result.leaderboard), 'quality': _records(result.quality), 'run': result.run, 'sufficiency': result.sufficiency}.items():
-            Path(tmp, f'{name}.json').write_text(json.dumps(content, indent=1, allow_nan=False))
-        result.predictions.to_parquet(Path(tmp, 'predictions.parquet'), index=False)
-        for file in Path(tmp).iterdir(): file.replace(out/file.name)
-    return out
+            (part/f'{name}.json').write_text(json.dumps(content, indent=1, allow_nan=False))
+        result.predictions.to_parquet(part/'predictions.parquet', index=False)
+    return Path(out)
 
 # %% ../../nbs/evaluation/02_backtest.ipynb #b4844de4
 def _records(frame):

@@ -17,6 +17,7 @@ from unittest.mock import patch
 import numpy as np
 import pandas as pd
 from ..data.errors import DataError, require
+from ..data.whole import whole
 from .compare import compare, in_words
 
 # %% ../../nbs/evaluation/03_report.ipynb #4d79b304
@@ -215,7 +216,5 @@ def write_report(
     "Make the report of a backtest: one self-contained page."
     results = read_results(folder)
     page = _page(_run_template(template or TEMPLATE, folder), results.run['title'] or 'Backtest')
-    beside, out = Path(folder, '.unfinished-report.html'), Path(folder, 'report.html')
-    beside.write_text(page, encoding='utf-8')
-    beside.replace(out)
-    return out
+    with whole(folder) as part: (part/'report.html').write_text(page, encoding='utf-8')
+    return Path(folder, 'report.html')

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from safetensors.numpy import load_file, save_file
 from ..data.errors import DataError, nearest
 from ..data.value import Value, check_same_value
+from ..data.whole import whole
 
 # %% ../../nbs/models/00_base.ipynb #aa2073c1
 FORECAST = ('ulv', 'ulv_lo_90', 'ulv_hi_90', 'p_purchase', 'p_alive', 'expected_purchases', 'expected_spend', 'rank_score')
@@ -103,13 +104,12 @@ def save_forecaster(
     path,              # directory, made if need be
 ) -> Path: # the directory
     "Write `model.json` and `weights.safetensors`."
-    path = Path(path); path.mkdir(parents=True, exist_ok=True)
     meta, arrays = model._state()
     head = dict(name=model.name, seed=model.seed, value=model.value_.to_dict(), horizon_days=model.horizon_days_, state=meta)
-    save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, path/'weights.tmp')
-    (path/'model.tmp').write_text(json.dumps(head, indent=1))
-    (path/'weights.tmp').replace(path/'weights.safetensors'); (path/'model.tmp').replace(path/'model.json')
-    return path
+    with whole(path) as part:
+        save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, part/'weights.safetensors')
+        (part/'model.json').write_text(json.dumps(head, indent=1))
+    return Path(path)
 
 # %% ../../nbs/models/00_base.ipynb #fb5f609a
 FAMILIES = {'mean': 'ulv_jax.models.naive', 'persistence_rate': 'ulv_jax.models.naive',

@@ -24,6 +24,7 @@ from safetensors.numpy import load_file, save_file
 from tqdm.auto import tqdm
 from ..data.batches import Batch, batches, count_batches
 from ..data.errors import DataError
+from ..data.whole import whole
 from ..data.stream import prefetch
 from .mesh import by_shard, data_mesh, shards
 
@@ -183,11 +184,10 @@ def _where(i, b, data):
 def _flat(tree): return {str(i): np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(tree))}
 
 def _save_checkpoint(folder, kept, history):
-    folder = Path(folder); folder.mkdir(parents=True, exist_ok=True)
-    name = f'epoch-{len(history)}.safetensors'
-    save_file(_flat(kept), folder/name)
-    (folder/'unfinished.json').write_text(json.dumps(dict(file=name, history=history)))
-    (folder/'unfinished.json').replace(folder/'checkpoint.json')   # from here on the new file counts
+    folder, name = Path(folder), f'epoch-{len(history)}.safetensors'
+    with whole(folder) as part:   # checkpoint.json is written last and moved last: from then on the new file counts
+        save_file(_flat(kept), part/name)
+        (part/'checkpoint.json').write_text(json.dumps(dict(file=name, history=history)))
     for old in folder.glob('epoch-*.safetensors'):
         if old.name != name: old.unlink()
 
