@@ -4,7 +4,14 @@ BIN := .venv/bin
 RUN := $(BIN)/python
 PROJECT := setup.py settings.ini constraints.txt
 PIP_INSTALL := $(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt
+# Logs that may be measured but not redistributed: a folder beside the checkout, if ULV_DATA names no other. Without one, tests of them skip and say so.
+LOGS := $(wildcard ../shared/data)
+ifneq ($(LOGS),)
+export ULV_DATA ?= $(abspath $(LOGS))
+endif
 .DEFAULT_GOAL := help
+# Real logs that may not be passed on: tests look for them in ULV_DATA, or in a folder beside the project.
+export ULV_DATA := $(or $(ULV_DATA),$(abspath $(wildcard ../shared/data)))
 .DELETE_ON_ERROR:
 .PHONY: help demo test docs lab export readme wheel clean
 

@@ -16,22 +16,12 @@ WINDOWS, RECENT = (7, 30, 90, 180, 365), (7, 30, 90)
 KINDS = ('cart', 'click', 'favourite', 'purchase', 'review', 'search', 'view')
 SHARES = (.08, .2, .03, .05, .01, .08, .55)
 
-def write_log(n, path, seed=0, chunk=2_000_000):
-    "A log sorted by time, of two years; activity is heavy-tailed (the busiest user has hundreds of times the mean), 40 events a user."
-    import numpy as np, pyarrow as pa, pyarrow.parquet as pq
-    rng, users = np.random.default_rng(seed), max(1000, n // 40)
-    start, span = np.datetime64('2023-01-01', 'us').astype('int64'), 730 * 86_400
-    schema = pa.schema([('user_id', pa.int64()), ('timestamp', pa.timestamp('us')), ('event', pa.dictionary(pa.int32(), pa.string())), ('value', pa.float64())])
-    with pq.ParquetWriter(str(path) + '.part', schema) as out:
-        for k in range(0, n, chunk):
-            m = min(chunk, n - k)
-            user = (users * rng.random(m)**2.5).astype('int64') * 2_654_435_761 % (users * 16 + 7)
-            second = np.sort(rng.integers(span * k // n, span * (k + m) // n, m))
-            kind = rng.choice(len(KINDS), m, p=np.array(SHARES) / sum(SHARES)).astype('int32')
-            value = np.where(kind == KINDS.index('purchase'), np.round(rng.lognormal(3, 1, m), 2), np.nan)
-            columns = [pa.array(user), pa.array(start + second * 1_000_000).cast(pa.timestamp('us')), pa.DictionaryArray.from_arrays(kind, list(KINDS)), pa.array(value, from_pandas=True)]
-            out.write_table(pa.table(columns, schema=schema), row_group_size=500_000)
-    os.replace(str(path) + '.part', path)
+def write_log(n, path, seed=0):
+    "A simulated log sorted by time, of two years; activity is heavy-tailed (the busiest user has hundreds of times the mean), some 50 events a user, no returns."
+    from ulv_jax.data.shop import Assortment, Population, Shop
+    from ulv_jax.data.simulate import write_log as simulate_log
+    shop = Shop(assortment=Assortment(returns=0.), population=Population(purchases=1.5, lines=.5, visits=.3, views=1.))
+    simulate_log(path, n_events=n, shop=shop, seed=seed, columns=['user_id', 'timestamp', 'event', 'value'])
 
 def ulv(path, clean=False):
     import pandas as pd

@@ -95,6 +95,8 @@ class Columns:
     quantity:str|None=None
     category:str|None=None
     discount:str|None=None
+    text:str|None=None
+    cost:str|None=None
 
     def parts(self) -> dict: return {k: v for k, v in vars(self).items() if v is not None}
 
@@ -176,7 +178,7 @@ def _users(table, name):
     return col.cast('int64')
 
 # %% ../../nbs/data/02_events.ipynb #71f6f664
-MORE = ('item', 'order', 'quantity', 'category', 'discount')   # kept where they are mapped
+MORE = ('item', 'order', 'quantity', 'category', 'discount', 'text', 'cost')   # kept where they are mapped
 
 def _canonical(table, columns, purchase):
     value = _values(table, columns.value)
@@ -204,6 +206,7 @@ class Events:
     n_rows:int             # rows kept
     n_users:int
     attributes:pd.DataFrame|None=None   # what is known of users from another table: user_id, perhaps valid_from, and columns
+    more:tuple=()   # pairs (name, function): columns of one's own in every table of features, see `with_columns`
 
     @cached_property
     def quality(self) -> pd.DataFrame: return self.check()   # rule, rows, outcome, why: what the checks found; counted when first asked for
@@ -225,12 +228,14 @@ def read_events(
     quantity_col:str|None=None,   # pieces
     category_col:str|None=None,   # of the product
     discount_col:str|None=None,   # money taken off the line
+    text_col:str|None=None,       # what was written: a review, a search, a product's title
+    cost_col:str|None=None,       # what the line cost the shop
     attributes:pd.DataFrame|None=None,   # of users: user_id, perhaps valid_from (from when a row holds), and columns
     value:Value=Value(),          # what money means
     purchase:str='purchase',      # the kind of event that is a purchase
 ) -> Events: # the log, checked; DataError if a column is wrong
     "Read a log of events, map its columns, and set aside what cannot be used."
-    columns = Columns(user_col, time_col, value_col, event_col, item_col, order_col, quantity_col, category_col, discount_col)
+    columns = Columns(user_col, time_col, value_col, event_col, item_col, order_col, quantity_col, category_col, discount_col, text_col, cost_col)
     table = open_table(source)
     check_columns(table, columns)
     log = _kept_near(_canonical(table, columns, purchase).mutate(reason=lambda t: _reason(t, purchase)), source)

@@ -32,7 +32,7 @@ def _basket_sums(t):
 def basket_features(
     events:Events,
     cutoff:pd.Timestamp,
-) -> pd.DataFrame: # by customer: orders, lines_per_order, and what the log's columns allow: items, repeat_share, categories, pieces_per_line, price_level, discount_share
+) -> pd.DataFrame: # by customer: orders, lines_per_order, and what the log's columns allow: items, repeat_share, categories, pieces_per_line, price_level, price_vs_shop, discount_share
     "How broad the orders are, and at what price."
     t = _order_lines(events, cutoff)
     s = t.group_by('user_id').aggregate(lines=t.count(), orders=t.order.nunique(), **_basket_sums(t)).order_by('user_id').execute().set_index('user_id').astype(float)
@@ -40,7 +40,9 @@ def basket_features(
     out = {'orders': s['orders'], 'lines_per_order': s['lines'] / s['orders']}
     if 'items' in s: out |= {'items': s['items'], 'repeat_share': 1 - s['items'] / positive(s['named'])}
     if 'categories' in s: out['categories'] = s['categories']
-    if 'price' in s: out |= {'pieces_per_line': s['pieces'] / s['lines'], 'price_level': s['price'] / 1e6 / positive(s['priced'])}
+    if 'price' in s:
+        level, shop = s['price'] / 1e6 / positive(s['priced']), s['price'].sum() / 1e6 / max(s['priced'].sum(), 1)
+        out |= {'pieces_per_line': s['pieces'] / s['lines'], 'price_level': level, 'price_vs_shop': level - shop}
     if 'off' in s: out['discount_share'] = (s['off'] / positive(s['full'])).clip(0., 1.)
     return pd.DataFrame(out)
 

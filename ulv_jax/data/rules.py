@@ -61,7 +61,7 @@ def _all_rows(events):
     "Rows kept and set aside by `read_events`, numbered, in one table."
     kept = events.table.mutate(reason=ibis.null('string'))
     t = kept.union(events.aside.select(kept.columns)) if events.n_rows else events.aside
-    return t.mutate(row=ibis.row_number()).cache()
+    return t.mutate(row=ibis.row_number(), delivered_value=t.value).cache()
 
 def _mend(t, rules, limits, purchase):
     "Repaired rows; `mended_k` says which rows the k-th of the rules repaired."
@@ -74,22 +74,37 @@ def _mend(t, rules, limits, purchase):
     return t
 
 # %% ../../nbs/data/08a_rules.ipynb #625bf6f7
-DELIVERIES = tuple(range(12, 1, -1))   # how often an order may have been delivered, the largest first
+def _join(t, right, key='row', **missing):
+    "The log with the columns of a small table; `missing` are the values where it has no row."
+    t = t.left_join(right, key).drop(f'{key}_right')
+    return t.mutate(**{c: t[c].fill_null(v) for c, v in missing.items()})
 
 def _copies(t):
-    "`nth` 0, 1, ... of a line among `copies` equal ones; `delivered`: how often its order was."
-    same = [c for c in t.columns if c not in ('row', 'bought') and not c.startswith('mended_')]
-    t = t.mutate(copies=t.row.count().over(ibis.window(group_by=same)), nth=ibis.row_number().over(ibis.window(group_by=same, order_by='row')))
-    if 'order_id' not in t.columns: return t.mutate(delivered=ibis.literal(1, 'int64'))
-    orders = t.filter(t.order_id.notnull()).group_by('order_id').aggregate(
-        day=t.timestamp.min().truncate('D'), several=(t.nth == 0).sum() > 1, **{f'by_{k}': (t.copies % k == 0).all() for k in DELIVERIES})
-    orders = orders.mutate(times=ibis.cases(*((orders[f'by_{k}'], k) for k in DELIVERIES), else_=1).cast('int64'))
-    orders = orders.mutate(most=(orders.times > 1).cast('float64').mean().over(ibis.window(group_by='day')) > .5)
-    orders = orders.select('order_id', delivered=(orders.several | orders.most).ifelse(orders.times, 1))
-    return _join(t, orders, 'order_id').mutate(delivered=lambda t: t.delivered.fill_null(1))
+    "Rows that stand there several times: how many `copies`, and the number `nth` 0, 1, ... of each among them."
+    same = [c for c in t.columns if c not in ('row', 'bought', 'delivered_value') and not c.startswith('mended_')]
+    counts = t.group_by(same).aggregate(copies=t.count()).filter(lambda g: g.copies > 1)
+    lines = t.inner_join(counts, [t[c].identical_to(counts[c]) for c in same]).select('row', *same, 'copies')
+    lines = lines.mutate(nth=ibis.row_number().over(ibis.window(group_by=same, order_by='row')))
+    return lines.select('row', 'copies', 'nth', *(c for c in ('order_id',) if c in same))
 
-def _join(t, right, key):
-    return t.left_join(right, key).drop(f'{key}_right')
+# %% ../../nbs/data/08a_rules.ipynb #29071f3b
+DELIVERIES = tuple(range(12, 1, -1))   # how often an order may have been delivered, the largest first
+
+def _deliveries(t, copies):
+    "order_id, delivered: of each order that came several times, how often."
+    orders = t.filter(t.order_id.notnull()).group_by('order_id').aggregate(day=t.timestamp.min().truncate('D'), lines=t.row.count())
+    twice = copies.filter(copies.order_id.notnull()).group_by('order_id').aggregate(
+        found=copies.row.count(), several=(copies.nth == 0).sum() > 1, **{f'by_{k}': (copies.copies % k == 0).all() for k in DELIVERIES})
+    orders = _join(orders, twice, 'order_id')
+    times = ibis.cases(*(((orders.found == orders.lines) & orders[f'by_{k}'], k) for k in DELIVERIES), else_=1).cast('int64')
+    orders = orders.mutate(times=times).mutate(most=(times > 1).cast('float64').mean().over(ibis.window(group_by='day')) > .5)
+    return orders.filter(orders.times > 1, orders.several | orders.most).select('order_id', delivered='times')
+
+def _counted(t):
+    "The log with `copies`, `nth`, and `delivered`: how often the row's order came."
+    copies = _copies(t).cache()
+    once = t.mutate(delivered=ibis.literal(1, 'int64')) if 'order_id' not in t.columns else _join(t, _deliveries(t, copies).cache(), 'order_id', delivered=1)
+    return _join(once, copies.select('row', 'copies', 'nth'), copies=1, nth=0)
 
 # %% ../../nbs/data/08a_rules.ipynb #c714a663
 def _open_levels(t, key):
@@ -102,34 +117,40 @@ def _open_levels(t, key):
 
 # %% ../../nbs/data/08a_rules.ipynb #30eba8ba
 def _partners(t):
-    "`partner`: when the other half of a matched pair of purchase and refund happened; null without one."
+    "`partner`: when the other half of a matched pair of purchase and refund happened; only rows that have one."
     usable = t.filter(t.reason.isnull(), t.value != 0, t.bought | (t.value < 0), t.nth < t.copies / t.delivered)
     amount = dict(cents=(usable.value.abs() * 1e6).round().cast('int64'), step=(usable.value > 0).ifelse(1, -1).cast('int64'))
     if 'quantity' in t.columns: amount['pieces'] = usable.quantity.abs()
     key = ['user_id', 'cents', *(c for c in ('item_id', 'pieces') if c in t.columns or c in amount)]
     usable = usable.mutate(**amount).select('row', 'timestamp', 'step', *key)
     given_back = usable.filter(usable.step < 0).select(key).distinct()
-    levels = _open_levels(usable.semi_join(given_back, key), key)
-    levels = levels.filter(levels.level.notnull())
+    levels = _open_levels(usable.semi_join(given_back, key).cache(), key)
     turn = ibis.window(group_by=[*key, 'level'], order_by=['timestamp', ibis.desc('step'), 'row'])
+    levels = levels.filter(levels.level.notnull())
     pairs = levels.select('row', partner=(levels.step > 0).ifelse(levels.timestamp.lead().over(turn), levels.timestamp.lag().over(turn)))
-    return _join(_join(t, pairs, 'row'), _first_bought(t), 'row')
+    return pairs.filter(pairs.partner.notnull())
 
 def _first_bought(t):
-    "`first_bought`: when the user of a refund first bought the item; null if never."
+    "`first_bought`: when the user of a refund first bought the item; only refunds of an item bought."
     key = [c for c in ('user_id', 'item_id') if c in t.columns]
-    first = t.filter(t.reason.isnull(), t.bought, t.value > 0).group_by(key).aggregate(first_bought=t.timestamp.min())
-    return t.filter(t.value < 0).select('row', *key).inner_join(first, key).select('row', 'first_bought')
+    back = t.filter(t.value < 0).select('row', *key)
+    first = t.filter(t.reason.isnull(), t.bought, t.value > 0).semi_join(back, key).group_by(key).aggregate(first_bought=lambda t: t.timestamp.min())
+    return back.inner_join(first, key).select('row', 'first_bought')
 
 # %% ../../nbs/data/08a_rules.ipynb #86d3d002
-def _rates(t):
-    "`per_minute`, `per_day`: most acts of the row's user in one; `buyer`: has a purchase."
-    acts = t.filter(t.user_id.notnull(), t.timestamp.notnull()).select('user_id', 'timestamp', 'event').distinct()
+def _pace(acts, limits):
+    "`per_minute`, `per_day`: most rows of a user in one; only users above a limit."
     minutes = acts.group_by(['user_id', acts.timestamp.truncate('m').name('minute')]).aggregate(n=acts.count())
     days = minutes.group_by(['user_id', minutes.minute.truncate('D').name('day')]).aggregate(most=minutes.n.max(), n=minutes.n.sum())
     users = days.group_by('user_id').aggregate(per_minute=days.most.max(), per_day=days.n.max())
-    buyers = t.group_by('user_id').aggregate(buyer=t.bought.any())
-    return _join(_join(t, users, 'user_id'), buyers, 'user_id')
+    return users.filter((users.per_minute > limits.per_minute) | (users.per_day > limits.per_day))
+
+def _rates(t, limits):
+    "`per_minute`, `per_day`: most acts of a user in one; `buyer`: has a purchase; only users above a limit."
+    known = t.filter(t.user_id.notnull(), t.timestamp.notnull()).select('user_id', 'timestamp', 'event', 'bought')
+    busy = known.semi_join(_pace(known, limits).select('user_id'), 'user_id').cache()
+    buyers = t.filter(t.bought).select('user_id').distinct().mutate(buyer=True)
+    return _join(_pace(busy.select('user_id', 'timestamp', 'event').distinct(), limits), buyers, 'user_id', buyer=False)
 
 def _far_out(t):
     "Amount above which a purchase is out of the ordinary; infinite without purchases."
@@ -138,17 +159,20 @@ def _far_out(t):
     return float(np.exp(q['high'] + 3 * max(q['high'] - q['low'], np.log(2)))) if np.isfinite(q['high']) else float('inf')
 
 # %% ../../nbs/data/08a_rules.ipynb #292a1bf9
-def _again(t):
-    "`since_same`: seconds since the same user bought the same for the same amount before."
+def _again(t, limits):
+    "`since_same`: seconds since the same user bought the same for the same amount before; only within the limit."
     bought = t.filter(t.reason.isnull(), t.bought, t.nth == 0)
     same = [c for c in ('user_id', 'item_id', 'quantity', 'value') if c in t.columns]
     before = bought.timestamp.lag().over(ibis.window(group_by=same, order_by=['timestamp', 'row']))
-    return _join(t, bought.select('row', since_same=bought.timestamp.delta(before, unit='second')), 'row')
+    found = bought.select('row', since_same=bought.timestamp.delta(before, unit='second'))
+    return found.filter(found.since_same <= limits.double_click)
 
 def _marked(events, rules, limits):
     "All rows of the log, repaired, with what the rules need to know of their neighbours."
-    t = _rates(_partners(_again(_copies(_mend(_all_rows(events), rules, limits, events.purchase)))))
-    return t.mutate(far_out=(t.value > _far_out(t)) & t.bought).cache()
+    t = _counted(_mend(_all_rows(events), rules, limits, events.purchase))
+    for extra in (_partners(t), _first_bought(t), _again(t, limits)): t = _join(t, extra.cache())
+    t = _join(t, _rates(t, limits).cache(), 'user_id')
+    return t.mutate(far_out=(t.value > _far_out(t)) & t.bought)
 
 # %% ../../nbs/data/08a_rules.ipynb #762f0d42
 def _reason(name): return lambda t, limits: t.reason == name

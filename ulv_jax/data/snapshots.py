@@ -17,7 +17,7 @@ from .features import daily, rfm
 from .history import History, history
 from .items import CODED, codes
 from .sequences import Sequences, sequences
-from .table import features
+from .table import attributes_at, features
 from .value import YEAR, Value
 
 # %% ../../nbs/data/05_snapshots.ipynb #3ce12ea2
@@ -32,6 +32,7 @@ class Snapshot:
     sequences:Sequences          # same order
     history:History              # same order: every day with an event, uncut
     labels:pd.DataFrame|None     # same index: value (not below 0), purchases; None if not asked for
+    attributes:pd.DataFrame|None=None   # same index: static attributes valid at the cutoff, as given; None if the log has none
     since:pd.Timestamp|None=None # nothing before it is known; None: the whole log
 
     def __len__(self): return len(self.rfm)
@@ -107,7 +108,7 @@ def snapshot(
     known = rfm(events, cutoff, horizon)
     actual = _labels(events, cutoff, horizon, known.index) if labels else None
     return Snapshot(cutoff, horizon, events.value, known, features(events, cutoff, known), sequences(events, cutoff, known.index, max_length),
-                    history(events, cutoff, known.index), actual, since)
+                    history(events, cutoff, known.index), actual, attributes_at(events.attributes, cutoff, known.index), since)
 
 # %% ../../nbs/data/05_snapshots.ipynb #e6feaed1
 _labels = labels   # `snapshot` has an argument of that name
