@@ -15,6 +15,7 @@ from .errors import DataError
 from .events import Events
 from .features import exact_sum
 from .rules import BEFORE, NOTHING, OUTCOMES, RULES, Limits, Rule, _marked, with_outcome
+from .value import price_of
 
 # %% ../../nbs/data/09_quality.ipynb #b51c8d5c
 def _ordered(rules):
@@ -64,12 +65,12 @@ def _examples(t, k, n=3):
 
 def _short(v):
     if pd.isna(v): return '?'
-    return f'{v:%Y-%m-%d %H:%M}' if isinstance(v, pd.Timestamp) else f'{v:.2f}' if isinstance(v, float) else str(v)
+    return f'{v:%Y-%m-%d %H:%M}' if isinstance(v, pd.Timestamp) else f'{v + 0.:.2f}' if isinstance(v, float) else str(v)
 
 # %% ../../nbs/data/09_quality.ipynb #bdaa6746
 def _sums(judged, events):
     "rows, value, value_after: what was delivered, what became of it, and the difference."
-    log = events.table.select('value').union(events.aside.select('value'))
+    log = events.table.select(value=price_of(events.table)).union(events.aside.select(value=price_of(events.aside)))
     delivered = log.aggregate(rows=log.count(), value=exact_sum(log.value)).execute().iloc[0]
     parts = judged.group_by('outcome').aggregate(rows=judged.row.count(), value=exact_sum(judged.delivered_value), value_after=exact_sum(judged.value)).execute()
     table = parts.set_index('outcome').reindex([o for o in OUTCOMES]).fillna(0.)
@@ -150,8 +151,11 @@ def set_aside(
     report:Quality,
 ) -> ibis.Table: # columns of the log, and the `reason`
     "The rows that the rules set aside."
-    t = report.judged
-    return t.filter(t.outcome == 'set aside').select(*report.events.table.columns, reason='rule')
+    return _margin(report.judged.filter(report.judged.outcome == 'set aside')).select(*report.events.table.columns, reason='rule')
+
+def _margin(t):
+    "Judged by its price, a row gets its margin back."
+    return t.mutate(price=t.value, value=t.value - t.cost) if 'price' in t.columns else t
 
 def clean(
     events:Events,
@@ -160,7 +164,7 @@ def clean(
     "The log without the rows that the rules set aside."
     report = report or quality_report(events)
     if report.events is not events: raise DataError('the report is of another log: make it with quality_report(events)')
-    kept = report.judged.filter(report.judged.outcome != 'set aside').select(*events.table.columns)
+    kept = _margin(report.judged.filter(report.judged.outcome != 'set aside')).select(*events.table.columns)
     if not (kept.event == events.purchase).any().execute(): raise DataError('no purchase is left after cleaning: ' + str(report).splitlines()[0] + ' See which rule takes them with quality_report(events).table')
     span = kept.aggregate(first=kept.timestamp.min(), last=kept.timestamp.max(), n_rows=kept.count(), n_users=kept.user_id.nunique()).execute().iloc[0]
     counted = report.table.assign(rows=report.table['counted'])[['rule', 'rows', 'outcome', 'why']]
