@@ -1,0 +1,178 @@
+"""Whatever happens at or after the cutoff, every bit of what is known before it stays; and when a leak is planted, the same property finds it.
+
+The past and the future of a shop are made up: users, kinds, items, categories, orders, discounts, refunds, attributes that hold from a day on.
+"""
+from itertools import chain
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import Phase, example, given, settings, strategies as st
+from ulv_jax.data import behaviour, features, history, items, orders, sequences, snapshots, table
+from ulv_jax.data.events import read_events
+from ulv_jax.data.guard import differences
+from ulv_jax.data.horizons import horizon_labels
+from ulv_jax.data.snapshots import snapshot, training_snapshots
+from ulv_jax.data.vocabulary import Vocabulary
+
+CUTOFF = pd.Timestamp('2024-05-01 12:00')   # not midnight: a day is partly known
+COLUMNS = dict(user_id='string', timestamp='datetime64[us]', event='string', value='float64', item='string', group='string', order='string', pieces='float64', off='float64')
+ROLES = dict(event_col='event', item_col='item', category_col='group', order_col='order', quantity_col='pieces', discount_col='off')
+MODULES = (behaviour, features, history, orders, sequences, snapshots, table)
+quick = dict(deadline=None, database=None, derandomize=True, phases=[Phase.explicit, Phase.generate])   # a leak is to be found, not to be shortened
+
+def shop(n, start, end, seed):
+    "Rows from `start` on and before `end`."
+    rng = np.random.default_rng(seed)
+    when = start + pd.to_timedelta(np.sort(rng.integers(0, int((end - start).total_seconds()), n)), 's')
+    event = rng.choice(['view', 'purchase', 'return', 'search'], n, p=[.35, .45, .1, .1])
+    value = np.where(event == 'purchase', rng.integers(1, 9000, n)/100, np.where(event == 'return', -rng.integers(1, 900, n)/100, np.nan))
+    pick = lambda names: rng.choice(names, n)
+    return pd.DataFrame(dict(user_id=pick(['u1', 'u2', 'u3', 'u4', 'u5']), timestamp=when, event=event, value=value, item=pick(['tea', 'jam', 'ale', 'rye', None]), group=pick(['food', 'drink', None]),
+                             order=pick(['o1', 'o2', 'o3', None]), pieces=pick([1., 2., np.nan]), off=pick([0., 1., np.nan]))).astype(COLUMNS)
+
+PAST = [shop(80, pd.Timestamp('2024-01-01'), CUTOFF, seed) for seed in range(3)]
+FUTURE = shop(30, CUTOFF, pd.Timestamp('2024-07-01'), 9)   # as it happened
+LIVES = pd.DataFrame(dict(user_id=['u1', 'u2', 'u1'], valid_from=pd.to_datetime(['2024-01-01', '2024-02-01', '2024-03-01']), plan=['free', 'gold', 'gold'], age=[30., 40., 31.]))
+
+INSTANT = pd.DataFrame([('u1', CUTOFF, 'purchase', 1e5, 'aaa', 'aaa', 'new', 7., 9.)], columns=list(COLUMNS)).astype(COLUMNS)   # one event, at the very cutoff
+LAST = FUTURE.iloc[-1:].assign(timestamp=pd.Timestamp('2024-07-01'), user_id='zzz')   # so that the log does not end before a horizon
+
+@st.composite
+def futures(draw):
+    "Another future: rows taken away, rows changed, rows and users added, some of them at the very instant of the cutoff."
+    kept = FUTURE[np.array(draw(st.lists(st.booleans(), min_size=len(FUTURE), max_size=len(FUTURE))))]
+    if draw(st.booleans()): kept = kept.assign(value=draw(st.floats(-1e9, 1e9)), event=draw(st.sampled_from(['purchase', 'return', 'aaa'])), item=draw(st.sampled_from(['aaa', 'tea', None])))
+    return pd.concat([kept, pd.DataFrame(draw(st.lists(NEW, max_size=6)), columns=list(COLUMNS)).astype(COLUMNS)])
+
+text = lambda *names: st.sampled_from(names)
+NEW = st.tuples(text('u1', 'u2', 'u5', 'aaa', 'zzz'), st.one_of(st.sampled_from([0, 1, 3600]), st.integers(0, 60*86_400)).map(lambda s: CUTOFF + pd.Timedelta(seconds=s)), text('view', 'purchase', 'return', 'aaa', 'zzz'),
+                st.one_of(st.none(), st.floats(-1e9, 1e9)), text('tea', 'aaa', 'zzz', None), text('food', 'aaa', None), text('o1', 'new', None), text(1., 1e6, None), text(0., 50., None))
+PLANS = st.lists(st.tuples(text('u1', 'u2', 'u3', 'zzz'), st.integers(0, 60*86_400), text('free', 'gold', 'aaa'), text(1., 99., None)), max_size=3, unique_by=lambda p: p[:2])
+
+def lives(plans):
+    later = pd.DataFrame([(u, CUTOFF + pd.Timedelta(seconds=s), p, a) for u, s, p, a in plans], columns=list(LIVES)).astype(LIVES.dtypes)
+    return pd.concat([LIVES, later], ignore_index=True)
+
+def log(past, future, attributes=LIVES): return read_events(pd.concat([past, future, LAST], ignore_index=True), attributes=attributes, **ROLES)
+
+def now(events, **more): return snapshot(events, CUTOFF, '30D', labels=False, **more)
+
+def property_of_snapshots(pasts=PAST[:1]):
+    "A function that asserts it, for any future."
+    base = [now(log(past, FUTURE)) for past in pasts]
+    @settings(max_examples=20, **quick)
+    @given(st.sampled_from(range(len(pasts))), futures(), PLANS)
+    @example(0, INSTANT, [])   # the case that is easily missed
+    def holds(i, future, plans): assert differences(base[i], now(log(pasts[i], future, lives(plans)))) == []
+    return holds
+
+def test_any_future_leaves_every_bit(): property_of_snapshots(PAST)()
+
+def test_the_base_has_everything_that_can_leak():
+    s = now(log(PAST[0], FUTURE))
+    assert len(s) == 5 and len(s.sequences.kinds) == 4 and len(s.sequences.items) == 4 and len(s.sequences.categories) == 2 and (s.sequences.item >= 0).any()
+    assert {'n_search', 'items', 'categories', 'price_level', 'discount_share'} <= set(s.features) and s.attributes.loc['u1', 'plan'] == 'gold' and s.attributes.loc['u1', 'age'] == 31
+    assert (FUTURE['timestamp'] >= CUTOFF).all() and all((p['timestamp'] < CUTOFF).all() for p in PAST) and (FUTURE['event'] == 'return').any()
+
+def test_what_lies_before_a_window_is_not_seen_through_it():
+    "The mirror of the guard: with `since`, what is older changes nothing but the numbers of the items, which are names."
+    since = pd.Timestamp('2024-03-01 06:00')
+    for past in PAST:
+        old, young = past['timestamp'] < since, past[past['timestamp'] >= since]
+        changed = pd.concat([past[old].assign(value=1e6, event='purchase', user_id='u1').iloc[:7], young])
+        a, b, c = (now(log(p, FUTURE, None), since=since) for p in (past, changed, young))
+        for other in (b, c):
+            assert set(differences(a, other)) <= {'sequences.item', 'sequences.items', 'sequences.category', 'sequences.categories'}
+            names = lambda s: s.sequences.items.take(np.maximum(s.sequences.item, 0)).to_pylist()
+            lone = np.isclose(a.sequences.values[:, a.sequences.fields.index('log_lines')], np.log(2), atol=1e-6)
+            assert (np.array(names(a))[lone] == np.array(names(other))[lone]).all()
+
+def sets(events, rehearsals):
+    learn = training_snapshots(events, CUTOFF, '30D', n=2, rehearsals=rehearsals)
+    return [*learn, learn.present, *chain.from_iterable((*lessons, outcome) for lessons, outcome in learn.rehearsals)]
+
+def same_sets(base, other):
+    assert len(base) == len(other)
+    for a, b in zip(base, other):
+        assert differences(a, b) == []
+        if a.labels is not None: pd.testing.assert_frame_equal(a.labels, b.labels, check_exact=True)
+
+def property_of_training_sets(rehearsals, n):
+    base = sets(log(PAST[0], FUTURE), rehearsals)
+    @settings(max_examples=n, **quick)
+    @given(futures(), PLANS)
+    def holds(future, plans): same_sets(base, sets(log(PAST[0], future, lives(plans)), rehearsals))
+    return holds
+
+@pytest.mark.parametrize('rehearsals, n', [(False, 4), (True, 1)])
+def test_any_future_leaves_what_is_learnt_from(rehearsals, n): property_of_training_sets(rehearsals, n)()
+
+def test_any_future_leaves_vocabulary_and_labels_known_by_then():
+    def learnt(future):
+        events = log(PAST[1], future)
+        early = snapshot(events, CUTOFF - pd.Timedelta(days=40), '30D')
+        return Vocabulary.fit([early.sequences], least=2), horizon_labels(events, early.cutoff, early.rfm.index, (7, 30, 90), until=CUTOFF)
+    vocabulary, labels = learnt(FUTURE)
+    assert len(vocabulary) > 2 and labels['value_30d'].sum() > 0 and labels['value_90d'].isna().all()
+    @settings(max_examples=6, **quick)
+    @given(futures())
+    def holds(future):
+        other, also = learnt(future)
+        assert other == vocabulary
+        pd.testing.assert_frame_equal(also, labels, check_exact=True)
+    holds()
+
+# leaks, each a mistake that has been made somewhere: module attributes to replace, and what replaces them
+
+def until(condition): return lambda events, cutoff: events.table.filter(condition(events.table, cutoff))
+
+def all_kinds(events, cutoff): return sorted(events.table.event.value_counts().execute()['event'].tolist())
+
+class AllCodes(items.Codes):
+    def before(self, cutoff): return self
+
+def alphabetical(events, part='item'):
+    found = items.codes(events, part)
+    order = found.ids.to_numpy(zero_copy_only=False).argsort(kind='stable')
+    return AllCodes(found.ids.take(order), found.first.take(order))
+
+honest_attributes = table.attributes_at
+
+def latest_attributes(attributes, cutoff, users): return honest_attributes(attributes, cutoff + pd.Timedelta(days=400), users)
+
+LEAKS = {
+    'the cutoff itself counts as known': dict(before=until(lambda t, c: t.timestamp <= c.to_pydatetime())),
+    'a day too many': dict(before=until(lambda t, c: t.timestamp < (c + pd.Timedelta(days=1)).to_pydatetime())),
+    'the whole day of the cutoff': dict(before=until(lambda t, c: t.timestamp < c.ceil('D').to_pydatetime())),
+    'refunds are taken off what was bought, whenever they come': dict(before=until(lambda t, c: (t.timestamp < c.to_pydatetime()) | (t.event == 'return'))),
+    'kinds of event of the whole log': dict(kinds_before=all_kinds),
+    'items in the order of the alphabet': dict(codes=alphabetical),
+    'attributes as they are today': dict(attributes_at=latest_attributes),
+}
+
+def plant(patch, leak, modules=MODULES):
+    at = [(m, name, new) for name, new in leak.items() for m in modules if hasattr(m, name)]
+    assert at, 'the leak goes nowhere: what it replaces has another name now'
+    for m, name, new in at: patch.setattr(m, name, new)
+
+@pytest.mark.parametrize('leak', LEAKS)
+def test_a_planted_leak_is_caught(leak, monkeypatch):
+    plant(monkeypatch, LEAKS[leak])
+    with pytest.raises(AssertionError, match=r'== \[\]'): property_of_snapshots()()
+
+PLACES = {'features': features, 'kinds': behaviour, 'orders': orders, 'sequences': sequences, 'history': history}
+
+@pytest.mark.parametrize('place', PLACES)
+def test_a_leak_in_one_place_is_caught_there(place, monkeypatch):
+    "No part of a snapshot is left out of the comparison."
+    plant(monkeypatch, LEAKS['the cutoff itself counts as known'], [PLACES[place]])
+    with pytest.raises(AssertionError, match=r'== \[\]'): property_of_snapshots()()
+
+def test_labels_that_run_past_the_cutoff_are_caught(monkeypatch):
+    "Outcomes are learnt from, so an origin a day too late is a leak as well."
+    honest = snapshots.training_origins
+    def late(first, cutoff, horizon, n=6):
+        origins, length = honest(first, cutoff, horizon, n)
+        return [o + pd.Timedelta(days=5) for o in origins], length
+    monkeypatch.setattr(snapshots, 'training_origins', late)
+    with pytest.raises(AssertionError): property_of_training_sets(False, 4)()
