@@ -84,9 +84,9 @@ def test_what_lies_before_a_window_is_not_seen_through_it():
         a, b, c = (now(log(p, FUTURE, None), since=since) for p in (past, changed, young))
         for other in (b, c):
             assert set(differences(a, other)) <= {'sequences.item', 'sequences.items', 'sequences.category', 'sequences.categories'}
-            names = lambda s: s.sequences.items.take(np.maximum(s.sequences.item, 0)).to_pylist()
+            names = lambda s: np.array([s.sequences.items[int(i)].as_py() if i >= 0 else None for i in s.sequences.item])
             lone = np.isclose(a.sequences.values[:, a.sequences.fields.index('log_lines')], np.log(2), atol=1e-6)
-            assert (np.array(names(a))[lone] == np.array(names(other))[lone]).all()
+            assert lone.sum() > 20 and (names(a)[lone] == names(other)[lone]).all()
 
 def sets(events, rehearsals):
     learn = training_snapshots(events, CUTOFF, '30D', n=2, rehearsals=rehearsals)
@@ -161,7 +161,7 @@ def test_a_planted_leak_is_caught(leak, monkeypatch):
 
 def test_items_in_the_order_of_the_alphabet_are_caught(monkeypatch):
     monkeypatch.setattr(sequences, 'codes', alphabetical)
-    with pytest.raises(AssertionError, match=r'sequences.items.*== \[\]'): property_of_snapshots()()
+    with pytest.raises(AssertionError, match=r'sequences.* == \[\]'): property_of_snapshots()()
 
 def test_labels_that_run_past_the_cutoff_are_caught(monkeypatch):
     "Outcomes are learnt from, so an origin a few days too late is a leak as well."
