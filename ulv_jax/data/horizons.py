@@ -12,7 +12,7 @@ from .errors import DataError
 from .events import Events
 from .snapshots import Snapshot, as_cutoff, as_horizon, labels, snapshot
 
-# %% ../../nbs/data/05c_horizons.ipynb #034204eb
+# %% ../../nbs/data/05c_horizons.ipynb #2fe0bb3d
 HORIZONS = (30, 90, 180, 365)   # days
 
 def horizon_labels(
@@ -23,9 +23,9 @@ def horizon_labels(
     until=None,               # what is from then on is not known yet; by default the end of the log
 ) -> pd.DataFrame: # index as `users`: value_30d, purchases_30d, ...; NaN where a horizon is not complete
     "What each customer spent in each of several horizons."
-    cutoff, lengths = as_cutoff(cutoff), sorted({as_horizon(h) for h in horizons})
+    cutoff, lengths = as_cutoff(cutoff, events.time_zone), sorted({as_horizon(h) for h in horizons})
     end = events.last.floor('D') + pd.Timedelta(days=1)
-    end = end if until is None else min(end, as_cutoff(until))
+    end = end if until is None else min(end, as_cutoff(until, events.time_zone))
     if not lengths or cutoff + lengths[0] > end: raise DataError(f"none of the horizons {', '.join(map(str, horizons)) or '(there are none)'} is complete: from the cutoff {cutoff:%Y-%m-%d} the outcome is known for {max((end - cutoff).days, 0)} days; choose an earlier cutoff or a shorter horizon")
     parts = [_one(events, cutoff, h, users, h <= end - cutoff) for h in lengths]
     return pd.concat(parts, axis=1)

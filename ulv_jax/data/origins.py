@@ -37,7 +37,7 @@ def rolling_origins(
     if n < 1: raise DataError(f'the log starts on {first:%Y-%m-%d}: a past of {window.days} days and a horizon of {horizon.days} days do not fit before {cutoff:%Y-%m-%d}; choose shorter ones')
     return [Origin(o, o - window if kind == 'sliding' else None) for o in (latest - k*step for k in reversed(range(n)))]
 
-# %% ../../nbs/data/05a_origins.ipynb #2add1ffc
+# %% ../../nbs/data/05a_origins.ipynb #a611205f
 def rolling_snapshots(
     events:Events,
     cutoff,                  # no outcome reaches past it
@@ -49,7 +49,7 @@ def rolling_snapshots(
     max_length:int=64,       # steps of each customer's sequence
 ) -> TrainingSet: # oldest first
     "A snapshot at each rolling origin, labelled, and the present."
-    t = before(events, cutoff := as_cutoff(cutoff))
+    t = before(events, cutoff := as_cutoff(cutoff, events.time_zone))
     first = t.filter(t.event == events.purchase).timestamp.min().execute()
     if pd.isna(first): raise DataError(f'no purchase stands before the cutoff {cutoff:%Y-%m-%d}: choose a later cutoff')
     origins = rolling_origins(first, cutoff, horizon, step, kind, window)

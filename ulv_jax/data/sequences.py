@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 from .events import Events, read_events
 from .features import before
-from .items import CODED, codes, with_code
+from .items import CODED, codes, codes_of, looked_up, with_code
 from .rows import BLOCK, THREADS, changes, in_threads, whole_users, with_kinds
 
 # %% ../../nbs/data/04_sequences.ipynb #a3fa8635
@@ -44,7 +44,7 @@ COLUMNS = ('user_id', 'timestamp', 'event', 'value')
 
 def user_blocks(events, cutoff, users, known={}):
     "Rows before the cutoff, those of a user side by side; of everybody where they lie sorted, else of the users alone."
-    if events.rows and not known: return whole_users(events.rows.batches(COLUMNS))
+    if looked_up(events, known): return whole_users(events.rows.batches((*COLUMNS, *(CODED[part] for part in known))))
     t, wanted = before(events, cutoff), ibis.memtable(pd.DataFrame({'user_id': users.to_numpy()}))
     for part, table in known.items(): t = with_code(t, table, part)
     t = t.select(*COLUMNS, **({'what': _what(t, known)} if known else {})).semi_join(wanted, 'user_id').order_by(COLUMNS[:3])
@@ -58,6 +58,14 @@ def _what(t, known):
     code = lambda part: (t[f'{part}_code'] < 0).ifelse(NONE, t[f'{part}_code']).cast('int64') if part in known else ibis.literal(NONE, 'int64')
     return code('item') * (1 << 32) + code('category')
 
+def _whats(block, known, keep):
+    "The same for rows that lie sorted, if there are codes: looked up here, or brought along by the engine."
+    if not known: return []
+    if 'what' in block.schema.names: return [block['what'].to_numpy()[keep]]
+    keep = pa.array(keep)
+    code = {part: codes_of(block[CODED[part]].filter(keep), table, NONE) for part, table in known.items()}
+    return [(code.get('item', NONE) << 32) | code.get('category', NONE)]
+
 def _foremost(what, money, at, lines):
     "Of each step, the item and category of the line with the most money in it."
     weight = np.where(what == NOTHING, -1, np.abs(money))   # a line without either stands for the step only if all are
@@ -69,7 +77,7 @@ def _numbers(what):
     return [np.where(code == NONE, -1, code).astype(np.int32) for code in (what >> 32, what & 0xFFFF_FFFF)]
 
 # %% ../../nbs/data/04_sequences.ipynb #17b2d7a0
-def _arrays(block, users, cutoff, gross):
+def _arrays(block, users, cutoff, gross, known):
     "row (place among the users), time, kind and money (whole millionths) of each event that counts, and its codes where it has some."
     starts = np.flatnonzero(changes(block['user_id']))
     row = np.repeat(users.get_indexer(block['user_id'].take(pa.array(starts)).to_pandas()), np.diff(starts, append=len(block)))
@@ -77,10 +85,9 @@ def _arrays(block, users, cutoff, gross):
     keep = (row >= 0) & (time < np.datetime64(cutoff, 'us').astype(np.int64))
     value = block['value'].to_numpy(zero_copy_only=False)[keep]
     money = np.zeros(len(value), np.int64)
-    known = value > 0 if gross else ~np.isnan(value)   # gross: a return gives no money back
-    money[known] = np.round(value[known] * 1e6)
-    what = [block['what'].to_numpy()[keep]] if 'what' in block.schema.names else []
-    return row[keep], time[keep], block['event'].indices.to_numpy()[keep], money, *what
+    paid = value > 0 if gross else ~np.isnan(value)   # gross: a return gives no money back
+    money[paid] = np.round(value[paid] * 1e6)
+    return row[keep], time[keep], block['event'].indices.to_numpy()[keep], money, *_whats(block, known, keep)
 
 # %% ../../nbs/data/04_sequences.ipynb #8f52336c
 def _merge(row, time, kind, money, *what):
@@ -117,9 +124,9 @@ def _fields(time, value, lines, number, first, keep, cutoff):
     return np.stack([c.astype(np.float32) for c in columns], axis=1)
 
 # %% ../../nbs/data/04_sequences.ipynb #6a59dcd3
-def _steps(block, users, cutoff, max_length, gross=False):
+def _steps(block, users, cutoff, max_length, gross=False, known={}):
     "row of each user in the block, number of steps kept of each, and what is kept of each step."
-    row, time, kind, value, lines, *what = _merge(*_arrays(block, users, cutoff, gross))
+    row, time, kind, value, lines, *what = _merge(*_arrays(block, users, cutoff, gross, known))
     number, first, keep = _last(row, max_length)
     kept = row[keep]
     starts = np.flatnonzero(np.diff(kept, prepend=-1))
@@ -147,7 +154,7 @@ def sequences(
     room = min(events.n_rows, len(users) * max_length)   # pages never written take no memory
     out = {'values': np.empty((room, len(FIELDS)), np.float32), **{k: np.empty(room, np.int32) for k in ('kind', 'minute', *(CODED if known else ()))}}
     row, lengths, end = [], [], 0
-    work = partial(_steps, users=users, cutoff=cutoff, max_length=max_length, gross=events.value.kind == 'gross')
+    work = partial(_steps, users=users, cutoff=cutoff, max_length=max_length, gross=events.value.kind == 'gross', known=known)
     for at, n, steps in in_threads(work, user_blocks(events, cutoff, users, known), THREADS):
         start, end = end, end + len(steps['kind'])
         for name, x in steps.items(): out[name][start:end] = x

@@ -105,7 +105,7 @@ def snapshot(
     "Freeze the log at a cutoff."
     cutoff, horizon = as_cutoff(cutoff, events.time_zone), as_horizon(horizon)
     if cutoff > events.last + STALE: raise DataError(f'the cutoff {cutoff:%Y-%m-%d} lies {(cutoff - events.last).days} days after the last event, {events.last:%Y-%m-%d}: what happened between is not in the log; choose an earlier cutoff')
-    if since is not None: events = watched_since(events, since := as_cutoff(since), cutoff)
+    if since is not None: events = watched_since(events, since := as_cutoff(since, events.time_zone), cutoff)
     known = rfm(events, cutoff, horizon)
     actual = _labels(events, cutoff, horizon, known.index) if labels else None
     return Snapshot(cutoff, horizon, events.value, known, features(events, cutoff, known), sequences(events, cutoff, known.index, max_length),
