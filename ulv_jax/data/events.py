@@ -14,8 +14,7 @@ import ibis
 import pandas as pd
 from .columns import Columns, _number, _users, _values, arguments, check_columns, trimmed, used_columns
 from .errors import DataError
-from .near import kept_if_few, kept_near
-from .rows import Rows
+from .near import Kept, kept_near
 from .source import READERS, _is_csv, connect, numbers_among_text, open_table, unreadable
 from .times import _times, check_zone
 from .value import Value, gives_back, price_of
@@ -84,7 +83,7 @@ def _with_currency(value, kept, columns, purchase):
 
 # %% ../../nbs/data/02_events.ipynb #3801c2db-2
 @dataclass(frozen=True)
-class Events:
+class Events(Kept):
     "A checked log of events."
     table:ibis.Table       # user_id, timestamp (no zone), event, value, and item_id, order_id, quantity ... where mapped
     aside:ibis.Table       # rows that cannot be used, with their `reason`
@@ -99,18 +98,6 @@ class Events:
     more:tuple=()   # pairs (name, function): columns of one's own in every table of features, see `with_columns`
     time_zone:str|None=None   # the clock of `timestamp`; None is UTC
     near:tuple=()   # a table, and its sorted Rows in this process; they are ours while the table is
-
-    @property
-    def rows(self) -> Rows|None: return self.near[1] if self.near and self.near[0] is self.table else None
-
-    @cached_property
-    def kinds(self) -> tuple: return self.rows.kinds if self.rows else tuple(sorted(self.table.event.value_counts().execute()['event']))   # of event
-
-    @cached_property
-    def paid(self) -> ibis.Table: return kept_if_few(self.table.filter(lambda t: t.value.notnull() | (t.event == self.purchase)), self.n_rows)   # lines with money or a purchase
-
-    @cached_property
-    def memo(self) -> dict: return {}   # the last answer to a question that several pages ask
 
     @cached_property
     def quality(self) -> pd.DataFrame: return self.check()   # rule, rows, outcome, why: what the checks found; counted when first asked for
