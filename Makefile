@@ -39,6 +39,7 @@ demo: .venv/.demo  ## forecast the customers of a real grocery chain; writes ulv
 test: .venv/.dev  ## notebooks and package agree, the notebooks run, pytest passes
 	@sh tests/install_chromium.sh
 	@sh tests/install_postgres.sh
+	@sh tests/install_java.sh
 	@$(RUN) tests/agree.py
 	@$(BIN)/nbdev_test --n_workers 2 --do_print
 	@$(RUN) -m pytest -m 'not release'

@@ -1,5 +1,6 @@
 "The same expressions on Spark and on DuckDB: a real master and worker on loopback, equal results to the last row."
-import os, shutil, subprocess, sys, time
+import os, shutil, socket, subprocess, sys, time
+from contextlib import contextmanager
 from pathlib import Path
 import numpy as np
 import pandas as pd
@@ -16,23 +17,47 @@ def log(n=6_000, users=150, seed=0):
     return pd.DataFrame({'user_id': rng.integers(0, users, n), 'timestamp': pd.Timestamp('2023-01-01') + pd.to_timedelta(rng.integers(0, 500*86_400, n), 's').astype('timedelta64[us]'),
                          'event': event, 'value': value, 'item': rng.integers(0, 40, n), 'order': rng.integers(0, 900, n).astype(str)})
 
+def free_port():
+    with socket.socket() as s:
+        s.bind(('127.0.0.1', 0))
+        return s.getsockname()[1]
+
+def wait_for(port, process, seconds=90):
+    for _ in range(10 * seconds):
+        with socket.socket() as s:
+            if not s.connect_ex(('127.0.0.1', port)): return
+        if process.poll() is not None: break
+        time.sleep(.1)
+    pytest.fail(f'the Spark master does not answer on port {port}')
+
+@contextmanager
+def cluster(folder):
+    "Master and worker as processes of their own; the address of the master."
+    import pyspark
+    home, port = Path(pyspark.__file__).parent, free_port()
+    env = os.environ | {'SPARK_HOME': str(home), 'SPARK_LOCAL_IP': '127.0.0.1', 'SPARK_LOCAL_HOSTNAME': '127.0.0.1', 'SPARK_WORKER_DIR': str(folder), 'PYSPARK_PYTHON': sys.executable}
+    before, url, running = dict(os.environ), f'spark://127.0.0.1:{port}', []
+    os.environ.update(env)
+    with open(folder/'out', 'a') as out:
+        run = lambda *args: running.append(subprocess.Popen([home/'bin'/'spark-class', *map(str, args)], env=env, stdout=out, stderr=subprocess.STDOUT)) or running[-1]
+        try:
+            wait_for(port, run('org.apache.spark.deploy.master.Master', '--host', '127.0.0.1', '--port', port, '--webui-port', 0))
+            run('org.apache.spark.deploy.worker.Worker', '--host', '127.0.0.1', '--cores', 2, '--memory', '1g', '--webui-port', 0, url)
+            yield url
+        finally:
+            for process in reversed(running): process.kill(); process.wait(30)
+            os.environ.clear(); os.environ.update(before)
+
 @pytest.fixture(scope='module')
 def spark(tmp_path_factory):
-    import pyspark
     from pyspark.sql import SparkSession
-    work, home, port = tmp_path_factory.mktemp('spark'), Path(pyspark.__file__).parent, 17_077 + os.getpid() % 500
-    env = os.environ | {'SPARK_HOME': str(home), 'SPARK_LOCAL_IP': '127.0.0.1', 'SPARK_LOCAL_HOSTNAME': '127.0.0.1', 'SPARK_WORKER_DIR': str(work), 'PYSPARK_PYTHON': sys.executable}
-    os.environ.update(env)
-    run = lambda *args: subprocess.Popen([home/'bin'/'spark-class', *map(str, args)], env=env, stdout=open(work/'out', 'a'), stderr=subprocess.STDOUT)
-    url = f'spark://127.0.0.1:{port}'
-    master = run('org.apache.spark.deploy.master.Master', '--host', '127.0.0.1', '--port', port, '--webui-port', 0)
-    worker = run('org.apache.spark.deploy.worker.Worker', '--host', '127.0.0.1', '--cores', 2, '--memory', '1g', '--webui-port', 0, url)
-    session = (SparkSession.builder.master(url).appName('ulv_jax').config('spark.ui.enabled', False).config('spark.driver.host', '127.0.0.1').config('spark.driver.bindAddress', '127.0.0.1')
-               .config('spark.executor.memory', '768m').config('spark.sql.shuffle.partitions', 4).config('spark.sql.session.timeZone', 'UTC')
-               .config('spark.sql.warehouse.dir', str(work/'warehouse')).getOrCreate())
-    yield session
-    session.stop()
-    for process in (worker, master): process.terminate(); process.wait(30)
+    work = tmp_path_factory.mktemp('spark')
+    with cluster(work) as url:
+        session = (SparkSession.builder.master(url).appName('ulv_jax').config('spark.ui.enabled', False).config('spark.driver.host', '127.0.0.1').config('spark.driver.bindAddress', '127.0.0.1')
+                   .config('spark.executor.memory', '768m').config('spark.sql.shuffle.partitions', 2).config('spark.sql.session.timeZone', 'UTC')
+                   .config('spark.sql.warehouse.dir', str(work/'warehouse')).getOrCreate())
+        yield session
+        session.stop()
 
 @pytest.fixture(scope='module')
 def both(spark, tmp_path_factory):
@@ -73,3 +98,17 @@ def test_vectors_of_items_agree(both):
         vectors = item_vectors(events, cutoff, size=8, within='60D')
         found.append((vectors.values, item_features(events, cutoff, users, vectors).to_numpy(), step_vectors(events, cutoff, users, vectors)))
     for here, there in zip(*found): np.testing.assert_array_equal(here, there)
+
+def test_quality_agrees(both):
+    "Every rule finds the same rows, and the clean logs are the same."
+    from ulv_jax.data.quality import clean, quality_report
+    reports = [quality_report(events) for events in both]
+    pd.testing.assert_frame_equal(*(r.table.drop(columns='examples') for r in reports))
+    tidy = [clean(*pair).table.execute() for pair in zip(both, reports)]
+    order = list(tidy[0].columns)
+    pd.testing.assert_frame_equal(*(t[order].astype({'timestamp': 'datetime64[us]'}).sort_values(order, ignore_index=True) for t in tidy), check_dtype=False)
+
+def test_tutorial():
+    "The page runs from top to bottom, with the cells that need a cluster."
+    run = subprocess.run([Path(sys.executable).parent/'nbdev_test', '--path', ROOT/'nbs'/'tutorials'/'04_spark.ipynb', '--flags', 'spark', '--n_workers', '0'], cwd=ROOT, capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
