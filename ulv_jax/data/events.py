@@ -12,9 +12,11 @@ from functools import cached_property
 import duckdb
 import ibis
 import pandas as pd
-from .columns import Columns, _number, _users, _values, arguments, check_columns, used_columns
+from .columns import Columns, _number, _users, _values, arguments, check_columns, trimmed, used_columns
 from .errors import DataError
-from .source import BIG_LOG, READERS, _is_csv, _stays_on_disk, connect, numbers_among_text, open_table, unreadable
+from .near import kept_if_few, kept_near
+from .rows import Rows
+from .source import READERS, _is_csv, connect, numbers_among_text, open_table, unreadable
 from .times import _times, check_zone
 from .value import Value, gives_back, price_of
 
@@ -24,13 +26,13 @@ def _more(table, columns):
     as_they_are = {'item_id': columns.item, 'order_id': columns.order, 'category': columns.category} | (columns.keep or {})
     more = {here: table[name] for here, name in as_they_are.items() if name}
     if columns.text: more['text'] = table[columns.text].cast('string')
-    if columns.currency: more['currency'] = table[columns.currency].cast('string').strip().upper().nullif('')
+    if columns.currency: more['currency'] = trimmed(table[columns.currency].cast('string')).upper().nullif('')
     if columns.cost: more['cost'] = _values(table, columns.cost)
     return more | {part: _number(table, name) for part, name in columns.parts().items() if part in ('quantity', 'discount')}
 
 def _canonical(table, columns, purchase, value):
     price = _values(table, columns.value)
-    kind = table[columns.event].cast('string').strip().lower().nullif('') if columns.event else (price < 0).ifelse('return', purchase).fill_null(purchase)
+    kind = trimmed(table[columns.event].cast('string')).lower().nullif('') if columns.event else (price < 0).ifelse('return', purchase).fill_null(purchase)
     log = table.select(user_id=_users(table, columns.user), timestamp=_times(table, columns.time, columns.time_zone), event=kind, value=price, **_more(table, columns))
     return log.mutate(price=log.value, value=log.value - log.cost) if columns.cost and value.kind == 'margin' else log
 
@@ -46,7 +48,7 @@ def _reason(t, purchase):
 
 # %% ../../nbs/data/02_events.ipynb #95912d93
 def _log(source, columns, purchase, value):
-    "The canonical log with a reason for each row that cannot be used."
+    "Rows that can be used, rows that cannot, with their reason, and the first ones sorted if they are near."
     choose = lambda names: used_columns(columns, names)
     for every_row in (False, True):
         try: return _computed(open_table(source, choose, every_row), source, columns, purchase, value)
@@ -55,8 +57,13 @@ def _log(source, columns, purchase, value):
 
 def _computed(table, source, columns, purchase, value):
     check_columns(table, columns)
-    log = _canonical(table, columns, purchase, value).mutate(reason=lambda t: _reason(t, purchase))
-    return log if _stays_on_disk(source, log) else log.cache()
+    log = _canonical(table, columns, purchase, value)
+    if isinstance(source, ibis.Table) and log.get_backend() is source.get_backend(): return *_parted(log.cache(), purchase), None   # it stays where it is
+    return kept_near(log.cache() if _is_csv(source) else log, _parted, purchase)
+
+def _parted(t, purchase):
+    t = t.mutate(reason=_reason(t, purchase))
+    return t.filter(t.reason.isnull()).drop('reason'), t.filter(t.reason.notnull())
 
 # %% ../../nbs/data/02_events.ipynb #018655ab
 def _check_purchases(kept, purchase, event_col):
@@ -91,6 +98,19 @@ class Events:
     attributes:pd.DataFrame|None=None   # what is known of users from another table: user_id, perhaps valid_from, and columns
     more:tuple=()   # pairs (name, function): columns of one's own in every table of features, see `with_columns`
     time_zone:str|None=None   # the clock of `timestamp`; None is UTC
+    near:tuple=()   # a table, and its sorted Rows in this process; they are ours while the table is
+
+    @property
+    def rows(self) -> Rows|None: return self.near[1] if self.near and self.near[0] is self.table else None
+
+    @cached_property
+    def kinds(self) -> tuple: return self.rows.kinds if self.rows else tuple(sorted(self.table.event.value_counts().execute()['event']))   # of event
+
+    @cached_property
+    def paid(self) -> ibis.Table: return kept_if_few(self.table.filter(lambda t: t.value.notnull() | (t.event == self.purchase)), self.n_rows)   # lines with money or a purchase
+
+    @cached_property
+    def memo(self) -> dict: return {}   # the last answer to a question that several pages ask
 
     @cached_property
     def quality(self) -> pd.DataFrame: return self.check()   # rule, rows, outcome, why: what the checks found; counted when first asked for
@@ -130,15 +150,14 @@ def _named(keep): return None if not keep else dict(keep) if isinstance(keep, di
 
 def _read(source, columns, attributes, value, purchase):
     if columns.time_zone: check_zone(columns.time_zone)
-    log = _log(source, columns, purchase, value)
-    kept, aside = log.filter(log.reason.isnull()).drop('reason'), log.filter(log.reason.notnull())
+    kept, aside, rows = _log(source, columns, purchase, value)
     _check_purchases(kept, purchase, columns.event)
     value = _with_currency(value, kept, columns, purchase)
     kept = kept.drop('currency') if columns.currency else kept
     span = kept.aggregate(first=kept.timestamp.min(), last=kept.timestamp.max(), rows=kept.count(), users=kept.user_id.nunique()).execute().iloc[0]
     numbers = numbers_among_text(source[columns.user]) if isinstance(source, pd.DataFrame) else 0
-    return Events(kept, aside, value, purchase, lambda: _quality(log, purchase, numbers), pd.Timestamp(span['first']), pd.Timestamp(span['last']),
-                  int(span['rows']), int(span['users']), attributes, time_zone=columns.time_zone)
+    return Events(kept, aside, value, purchase, lambda: _quality(kept, aside, purchase, numbers), pd.Timestamp(span['first']), pd.Timestamp(span['last']),
+                  int(span['rows']), int(span['users']), attributes, time_zone=columns.time_zone, near=(kept, rows) if rows else ())
 
 # %% ../../nbs/data/02_events.ipynb #2c836a86
 RULES = {'kept as they are': ('kept', 'usable rows'),
@@ -156,9 +175,8 @@ RULES = {'kept as they are': ('kept', 'usable rows'),
          'no currency': ('set aside', 'an amount of unknown money is an unknown amount')}
 
 # %% ../../nbs/data/02_events.ipynb #02e5f006
-def _quality(log, purchase, numbers):
-    kept = log.filter(log.reason.isnull())
-    counts = log.reason.value_counts(name='n').execute().set_index('reason')['n']
+def _quality(kept, aside, purchase, numbers):
+    counts = aside.reason.value_counts(name='n').execute().set_index('reason')['n']
     price, bought = price_of(kept), kept.event == purchase
     sums = {'kept as they are': kept.count(), 'returns (negative value)': (price < 0).sum(), 'value of zero': (bought & (price == 0)).sum(), 'amount, but no purchase': (~bought & (price > 0)).sum()}
     if 'price' in kept.columns: sums['return with a positive cost'] = ((price < 0) & (kept.cost > 0)).sum()

@@ -9,13 +9,14 @@ __all__ = ['basket_features', 'first_order_features']
 import ibis
 import numpy as np
 import pandas as pd
+from .behaviour import kind_features
 from .events import Events, read_events
-from .features import before
+from .features import paid_before
 from .value import money, price_of
 
 # %% ../../nbs/data/03b_orders.ipynb #6bd2cd9a
 def _order_lines(events, cutoff):
-    t = before(events, cutoff)
+    t = paid_before(events, cutoff)
     t = t.filter(t.event == events.purchase)
     return t.mutate(order=t.order_id.cast('string').fill_null(t.timestamp.cast('string')) if 'order_id' in t.columns else t.timestamp)
 
@@ -25,7 +26,7 @@ def _basket_sums(t):
     if 'category' in names: has['categories'] = t.category.nunique()
     if 'quantity' in names:
         price = ((t.quantity > 0) & (paid > 0)).ifelse(paid / t.quantity.cast('float64').nullif(0.), ibis.null('float64'))
-        has |= {'pieces': t.quantity.cast('float64').sum(), 'price': (price.ln() * 1e6).round().cast('int64').sum(), 'priced': price.count()}
+        has |= {'pieces': (t.quantity.cast('float64') * 1e6).round().cast('int64').sum(), 'price': (price.ln() * 1e6).round().cast('int64').sum(), 'priced': price.count()}
     if 'discount' in names: has |= {'off': (t.discount * 1e6).round().cast('int64').sum(), 'full': ((paid + t.discount) * 1e6).round().cast('int64').sum()}
     return has
 
@@ -43,7 +44,7 @@ def basket_features(
     if 'categories' in s: out['categories'] = s['categories']
     if 'price' in s:
         level, shop = s['price'] / 1e6 / positive(s['priced']), s['price'].sum() / 1e6 / max(s['priced'].sum(), 1)
-        out |= {'pieces_per_line': s['pieces'] / s['lines'], 'price_level': level, 'price_vs_shop': level - shop}
+        out |= {'pieces_per_line': s['pieces'] / 1e6 / s['lines'], 'price_level': level, 'price_vs_shop': level - shop}
     if 'off' in s: out['discount_share'] = (s['off'] / positive(s['full'])).clip(0., 1.)
     return pd.DataFrame(out)
 
@@ -51,12 +52,13 @@ def basket_features(
 def first_order_features(
     events:Events,
     cutoff:pd.Timestamp,
+    tenure:pd.Series|None=None,   # days since the first event, by user, from `kind_features`; None: looked up
 ) -> pd.DataFrame: # first_value, first_lines, first_weekday (0 is Monday), first_hour, days_before_first by customer
     "What the first order told."
-    known = before(events, cutoff)
-    seen = known.group_by('user_id').aggregate(arrival=known.timestamp.min(), bought=known.timestamp.min(where=known.event == events.purchase))
-    t = _order_lines(events, cutoff).join(seen, 'user_id')
+    tenure = kind_features(events, cutoff, ())['tenure'] if tenure is None else tenure
+    t = _order_lines(events, cutoff)
+    t = t.join(t.group_by('user_id').aggregate(bought=t.timestamp.min()), 'user_id')
     t = t.filter(t.timestamp == t.bought)
-    s = t.group_by('user_id').aggregate(lines=t.count(), value=(money(t, events.value, events.purchase).fill_null(0.) * 1e6).round().cast('int64').sum(), at=t.timestamp.min(), arrival=t.arrival.min()).order_by('user_id').execute().set_index('user_id')
+    s = t.group_by('user_id').aggregate(lines=t.count(), value=(money(t, events.value, events.purchase).fill_null(0.) * 1e6).round().cast('int64').sum(), at=t.timestamp.min()).order_by('user_id').execute().set_index('user_id')
     return pd.DataFrame({'first_value': s['value'] / 1e6, 'first_lines': s['lines'], 'first_weekday': s['at'].dt.day_of_week, 'first_hour': s['at'].dt.hour,
-                         'days_before_first': (s['at'] - s['arrival']) / pd.Timedelta(days=1)}).astype(float)
+                         'days_before_first': ((tenure.reindex(s.index) - (cutoff - s['at']) / pd.Timedelta(days=1)) * 86_400e6).round() / 86_400e6}).astype(float)

@@ -12,6 +12,7 @@ import ibis
 import numpy as np
 import pandas as pd
 from .errors import DataError
+from .columns import trimmed
 from .value import price_of
 
 # %% ../../nbs/data/08a_rules.ipynb #ac88323d
@@ -47,7 +48,7 @@ class Rule:
         if (self.mend is None) == (self.outcome == 'repaired'): raise DataError(f"rule '{self.name}': a rule repairs if and only if it has a `mend`")
 
 # %% ../../nbs/data/08a_rules.ipynb #2290ee44
-def _stripped(column): return column.strip() if column.type().is_string() else column
+def _stripped(column): return trimmed(column) if column.type().is_string() else column
 
 REPAIRS = (
     Rule('spaces around the user', 'repaired', 'the same id with and without spaces is one user; the spaces go',
@@ -180,7 +181,7 @@ def _reason(name): return lambda t, limits: t.reason == name
 def _item(t): return t.item_id.cast('string') if 'item_id' in t.columns else ibis.null('string')
 def _quantity(t): return t.quantity if 'quantity' in t.columns else ibis.null('float64')
 def _same_day(t): return t.partner.truncate('D') == t.timestamp.truncate('D')
-def _whole(text, pattern): return text.strip().lower().re_search(f'^({pattern.lower()})$') if pattern else ibis.literal(False)
+def _whole(text, pattern): return trimmed(text).lower().re_search(f'^({pattern.lower()})$') if pattern else ibis.literal(False)
 def _inhuman(t, limits): return (t.per_minute > limits.per_minute) | (t.per_day > limits.per_day)
 
 # %% ../../nbs/data/08a_rules.ipynb #6bd11c73
@@ -191,7 +192,7 @@ SET_ASIDE = (
     Rule('purchase without a value', 'set aside', 'the amount is unknown, and unknown is not zero', _reason('purchase without a value')),
     Rule('no cost', 'set aside', 'the margin is unknown, and unknown is not zero', _reason('no cost')),
     Rule('no currency', 'set aside', 'an amount of unknown money is an unknown amount', _reason('no currency')),
-    Rule('a user that is nobody', 'set aside', 'an id such as unknown or guest stands for many people', lambda t, limits: t.user_id.cast('string').strip().lower().isin(limits.no_user)),
+    Rule('a user that is nobody', 'set aside', 'an id such as unknown or guest stands for many people', lambda t, limits: trimmed(t.user_id.cast('string')).lower().isin(limits.no_user)),
     Rule('time too early', 'set aside', 'a clock that was not set', lambda t, limits: t.timestamp < ibis.timestamp(limits.earliest)),
     Rule('time in the future', 'set aside', 'cannot have happened yet', lambda t, limits: t.timestamp >= ibis.timestamp(limits.last().to_pydatetime())),
     Rule('order delivered again', 'set aside', 'every line of the order stands here several times: exports overlap', lambda t, limits: (t.delivered > 1) & (t.nth >= t.copies / t.delivered)),

@@ -93,10 +93,10 @@ def _rates(table):
     return pd.DataFrame({'purchases_a_day': table['purchases'] / age, 'spend_a_day': table['spend'] / age, 'spend_a_purchase': table['spend'] / table['purchases'],
                          'share_of_life_active': table['recency'] / age, 'gaps_since_last': table['days_since_last'] / (gap + 1)})
 
-def _join(table, block):
-    twice = table.columns.intersection(block.columns)
-    if len(twice): raise DataError(f"a kind of event makes a second feature '{twice[0]}': give that kind another name in the log")
-    return table.join(block)
+def _joined(blocks):
+    columns = pd.Index([c for block in blocks for c in block])
+    if columns.has_duplicates: raise DataError(f"a kind of event makes a second feature '{columns[columns.duplicated()][0]}': give that kind another name in the log")
+    return pd.concat([block.reindex(blocks[0].index) for block in blocks], axis=1)
 
 # %% ../../nbs/data/03c_table.ipynb #649b9f79
 def features(
@@ -110,10 +110,10 @@ def features(
     table = known.assign(days_since_last=since, mean_gap=mean_gap, overdue=since / mean_gap.where(mean_gap > 0))
     windows = window_features(events, cutoff).reindex(known.index)
     watched = windows.columns[windows.notna().any()]
-    blocks = [windows.fillna(dict.fromkeys(watched, 0.))] + [block(events, cutoff) for block in (kind_features, rhythm_features, basket_features, first_order_features)]
-    for block in blocks: table = _join(table, block)
-    for block in (_ratios(table, events.purchase), _rates(table), *_own_columns(events, cutoff, known.index)): table = _join(table, block)
-    return table.astype(float)
+    kinds = kind_features(events, cutoff)
+    blocks = [windows.fillna(dict.fromkeys(watched, 0.)), kinds, rhythm_features(events, cutoff), basket_features(events, cutoff), first_order_features(events, cutoff, kinds['tenure'])]
+    table = _joined([table, *blocks])
+    return _joined([table, _ratios(table, events.purchase), _rates(table), *_own_columns(events, cutoff, known.index)]).astype(float)
 
 # %% ../../nbs/data/03c_table.ipynb #8802d0d5
 CATALOGUE = (   # pattern of the column, meaning, unit, cost

@@ -14,6 +14,7 @@ import pandas as pd
 from tqdm.auto import tqdm
 from ..data.errors import DataError
 from ..data.events import Events, read_events
+from ..data.sufficiency import sufficiency
 from ..data.snapshots import Snapshot, as_cutoff, as_horizon, snapshot, training_snapshots
 from ..data.whole import whole
 from .metrics import evaluate
@@ -32,6 +33,7 @@ class Backtest:
     run:dict                       # what was run: cutoff, horizon, value contract, sizes of the log
     quality:pd.DataFrame           # what the checks of the log found
     skipped:dict = field(default_factory=dict)   # row name -> why the model could not be fitted
+    sufficiency:dict|None = None   # what the log can tell about the horizon
 
 # %% ../../nbs/evaluation/02_backtest.ipynb #147795f9
 def judge(
@@ -79,7 +81,7 @@ def backtest(
     rows, tables, fitted, skipped = _judge_all(models, training_snapshots(events, cutoff, horizon, rehearsals=rehearsals), now, seed, progress)
     board = pd.DataFrame(rows).reindex(columns=LEADERBOARD)
     predictions = pd.concat(tables)[['user', 'model', *FORECAST, 'actual', 'actual_purchases']].reset_index(drop=True)
-    return Backtest(board, predictions, fitted, _run(events, now, seed, title, skipped), events.quality, skipped)
+    return Backtest(board, predictions, fitted, _run(events, now, seed, title, skipped), events.quality, skipped, sufficiency(events, cutoff, horizon).to_dict())
 
 # %% ../../nbs/evaluation/02_backtest.ipynb #79e78479
 def _run(events, now, seed, title, skipped):
@@ -91,9 +93,9 @@ def write_backtest(
     result:Backtest,
     out,              # directory, made if need be; files of the same name are replaced
 ) -> Path: # the directory
-    "Write leaderboard, predictions, quality and run as files."
+    "Write leaderboard, predictions, quality, sufficiency and run as files."
     with whole(out) as part:
-        for name, content in {'leaderboard': _records(result.leaderboard), 'quality': _records(result.quality), 'run': result.run}.items():
+        for name, content in {'leaderboard': _records(result.leaderboard), 'quality': _records(result.quality), 'run': result.run, 'sufficiency': result.sufficiency}.items():
             (part/f'{name}.json').write_text(json.dumps(content, indent=1, allow_nan=False))
         result.predictions.to_parquet(part/'predictions.parquet', index=False)
     return Path(out)
