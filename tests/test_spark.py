@@ -86,7 +86,8 @@ def test_snapshots_agree_to_the_last_row(both, cutoff):
     pd.testing.assert_frame_equal(here.rfm, there.rfm, check_exact=True)
     pd.testing.assert_frame_equal(here.features, there.features, check_exact=False, rtol=1e-12)
     pd.testing.assert_frame_equal(here.labels, there.labels, check_exact=True)
-    for part in ('values', 'kind', 'offsets'): np.testing.assert_array_equal(getattr(here.sequences, part), getattr(there.sequences, part))
+    for part in ('values', 'kind', 'minute', 'item', 'offsets'): np.testing.assert_array_equal(getattr(here.sequences, part), getattr(there.sequences, part))
+    assert here.sequences.items.to_pylist() == there.sequences.items.to_pylist() and (here.sequences.item >= 0).all()
     for part in ('age', 'spend', 'bought', 'other', 'offsets'): np.testing.assert_array_equal(getattr(here.history, part), getattr(there.history, part))
 
 def test_vectors_of_items_agree(both):
