@@ -61,7 +61,7 @@ def _all_rows(events):
     "Rows kept and set aside by `read_events`, numbered, in one table."
     kept = events.table.mutate(reason=ibis.null('string'))
     t = kept.union(events.aside.select(kept.columns)) if events.n_rows else events.aside
-    return t.mutate(row=ibis.row_number(), delivered_value=t.value).cache()
+    return t.mutate(row=ibis.row_number(), delivered_value=t.value)
 
 def _mend(t, rules, limits, purchase):
     "Repaired rows; `mended_k` says which rows the k-th of the rules repaired."
@@ -71,7 +71,7 @@ def _mend(t, rules, limits, purchase):
         t = t.mutate(**{f'mended_{k}': rule.find(t, limits).fill_null(False)})
         t = t.mutate(**{c: t[f'mended_{k}'].ifelse(new, t[c]) for c, new in rule.mend(t).items()})
         t = t.mutate(bought=(t.event == purchase).fill_null(False))
-    return t
+    return t.cache()
 
 # %% ../../nbs/data/08a_rules.ipynb #625bf6f7
 def _join(t, right, key='row', **missing):
@@ -172,7 +172,7 @@ def _marked(events, rules, limits):
     t = _counted(_mend(_all_rows(events), rules, limits, events.purchase))
     for extra in (_partners(t), _first_bought(t), _again(t, limits)): t = _join(t, extra.cache())
     t = _join(t, _rates(t, limits).cache(), 'user_id')
-    return t.mutate(far_out=(t.value > _far_out(t)) & t.bought)
+    return t.mutate(far_out=(t.value > _far_out(t)) & t.bought).cache()
 
 # %% ../../nbs/data/08a_rules.ipynb #762f0d42
 def _reason(name): return lambda t, limits: t.reason == name
