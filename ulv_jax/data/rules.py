@@ -74,7 +74,7 @@ def _mend(t, rules, limits, purchase):
         t = t.mutate(**{f'mended_{k}': rule.find(t, limits).fill_null(False)})
         t = t.mutate(**{c: t[f'mended_{k}'].ifelse(new, t[c]) for c, new in rule.mend(t).items()})
         t = t.mutate(bought=(t.event == purchase).fill_null(False))
-    return t
+    return t.cache()
 
 # %% ../../nbs/data/08a_rules.ipynb #625bf6f7
 def _join(t, right, key='row', **missing):
