@@ -9,6 +9,7 @@ from ulv_jax.data.download import content_sha256
 from ulv_jax.data.events import read_events
 from ulv_jax.data.quality import clean, quality_report
 from ulv_jax.data.rules import Limits
+from ulv_jax.data.sufficiency import sufficiency
 from ulv_jax.data.snapshots import snapshot, training_snapshots
 from ulv_jax.evaluation.backtest import backtest
 from ulv_jax.models.base import save_forecaster
@@ -76,6 +77,15 @@ def test_quality_of_online_retail_finds_what_is_known_of_it(wholesale):
     assert [g.days for g in report.gaps.itertuples()] == [11, 4, 11, 4]   # two Christmases, two Easters
     tidy = clean(events, report)
     assert tidy.n_rows == report.rows()['kept'] and tidy.n_rows + len(tidy.quarantine()) == len(lines)
+
+@pytest.mark.parametrize('name, load, columns, cutoff, horizon, missed', [
+    ('cdnow', read_cdnow, CDNOW, '1998-01-01', '181D', {'the season': 'weak', 'behaviour to read': 'fail'}),
+    ('online_retail_ii', online_retail_ii, ONLINE_RETAIL_II, '2011-09-10', '90D', {'frequency and spend are independent': 'weak', 'behaviour to read': 'fail', 'how few hold the money': 'weak'}),
+    ('berka', berka, BERKA, '1994-01-01', '89D', {'the season': 'weak', 'who looks gone': 'fail'})], ids=['cdnow', 'online_retail_ii', 'berka'])
+def test_sufficiency_tells_the_logs_apart(name, load, columns, cutoff, horizon, missed):
+    need(name)
+    asked = sufficiency(read_events(load(), **columns), cutoff, horizon)
+    assert asked.verdict == 'pass' and asked.table[asked.table['verdict'] != 'pass'].set_index('check')['verdict'].to_dict() == missed
 
 @pytest.fixture(scope='module')
 def cdnow():

@@ -63,3 +63,13 @@ def test_snapshots_agree_to_the_last_row(both, cutoff):
     pd.testing.assert_frame_equal(here.labels, there.labels, check_exact=True)
     for part in ('values', 'kind', 'offsets'): np.testing.assert_array_equal(getattr(here.sequences, part), getattr(there.sequences, part))
     for part in ('age', 'spend', 'bought', 'other', 'offsets'): np.testing.assert_array_equal(getattr(here.history, part), getattr(there.history, part))
+
+def test_vectors_of_items_agree(both):
+    "Learnt, pooled and step by step: the same bits, whichever engine counted."
+    from ulv_jax.data.item_vectors import item_vectors
+    from ulv_jax.data.modes import item_features, step_vectors
+    cutoff, users, found = pd.Timestamp('2024-03-01 12:00'), pd.Index(range(150)), []
+    for events in both:
+        vectors = item_vectors(events, cutoff, size=8, within='60D')
+        found.append((vectors.values, item_features(events, cutoff, users, vectors).to_numpy(), step_vectors(events, cutoff, users, vectors)))
+    for here, there in zip(*found): np.testing.assert_array_equal(here, there)

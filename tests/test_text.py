@@ -1,14 +1,20 @@
 """Vectors of texts and items at the size of real ones, the sentence model, and Online Retail II, which is looked for in the folder
 that ULV_DATA names. What is not here skips, and says so."""
 import os
+from functools import partial
 from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
 from ulv_jax.data.events import read_events
 from ulv_jax.data.item_vectors import item_vectors, load_vectors, nearest_items, save_vectors
-from ulv_jax.data.modes import title_vectors
+from ulv_jax.data.modes import item_features, title_vectors
+from ulv_jax.data.snapshots import snapshot, training_snapshots
+from ulv_jax.data.table import with_columns
 from ulv_jax.data.text import HashingEncoder, SentenceEncoder, encode
+from ulv_jax.evaluation.metrics import norm_gini
+from ulv_jax.models.base import load_forecaster, save_forecaster
+from ulv_jax.models.boosted import LightGBMForecaster
 
 FOLDER = Path(os.environ.get('ULV_DATA', Path.home()/'.cache'/'ulv_jax'))
 
@@ -34,6 +40,29 @@ def test_a_user_with_very_many_events_and_a_basket_of_everything():
     assert len(vectors) == 500
     found = [nearest_items(vectors, i, 5)['item'] // 10 == i // 10 for i in range(0, 500, 10)]
     assert np.mean(found) > .9
+
+@pytest.fixture(scope='module')
+def boots_and_cards():
+    "Everybody buys one thing. Who bought boots comes back within two months, who bought a card never does; only the titles tell them apart."
+    rng, n = np.random.default_rng(0), 3_000
+    arrival, boots, back = rng.integers(0, 330, n), rng.random(n) < .5, rng.integers(5, 60, n)
+    first = pd.DataFrame({'user_id': np.arange(n), 'day': arrival, 'item_id': rng.integers(0, 500, n)*2 + boots})
+    again = first[boots].assign(day=lambda t: t['day'] + back[boots])
+    log = pd.concat([first, again]).assign(value=10., timestamp=lambda t: pd.Timestamp('2024-01-01') + pd.to_timedelta(t['day'], 'D'))
+    titles = pd.Series([f'winter boots, model {i}' if i % 2 else f'birthday card nr. {i}' for i in range(1_000)])
+    return read_events(log[log['day'] < 360], item_col='item_id'), titles
+
+def test_from_titles_to_a_forecast_and_back_from_files(boots_and_cards, tmp_path):
+    (events, titles), cutoff = boots_and_cards, '2024-11-26'
+    def fit(log): return LightGBMForecaster(members=1).fit(training_snapshots(log, cutoff, '30D', n=3))
+    save_vectors(title_vectors(titles, HashingEncoder(16)), tmp_path/'titles')
+    richer = with_columns(events, title=partial(item_features, vectors=load_vectors(tmp_path/'titles')))
+    plain, now, told = fit(events), snapshot(events, cutoff, '30D'), snapshot(richer, cutoff, '30D')
+    model, value = fit(richer), now.labels['value'].to_numpy()
+    ginis = [norm_gini(value, m.predict(s)['ulv'].to_numpy()) for m, s in ((plain, now), (model, told))]
+    assert ginis[1] > max(ginis[0] + .05, .97), ginis
+    again = load_forecaster(save_forecaster(model, tmp_path/'model'))
+    pd.testing.assert_frame_equal(again.predict(told), model.predict(told), check_exact=True)
 
 @pytest.fixture(scope='module')
 def retail():

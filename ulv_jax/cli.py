@@ -101,7 +101,7 @@ def backtest_command(
 
     Each model is fitted on what was known before the cutoff, forecasts every customer's value in the horizon after it, and is compared with what happened. The population is every user with a purchase before the cutoff; the actual value is the net spend in the horizon, floored at 0.
 
-    Writes into the folder: **leaderboard.json** (one row a model), **predictions.parquet** (one row a model and user), **report.html** (open it in a browser), run.json and quality.json; quarantine.parquet if rows were set aside.
+    Writes into the folder: **leaderboard.json** (one row a model), **predictions.parquet** (one row a model and user), **report.html** (open it in a browser), run.json, quality.json and sufficiency.json (is there enough in the log?); quarantine.parquet if rows were set aside.
 
     Example: `ulv backtest cdnow.parquet --user-col customer_id --time-col date --value-col dollar_value --cutoff 1998-01-01 --horizon 181D --out cdnow`
     """
@@ -176,10 +176,11 @@ def predict_command(
     """
     from ulv_jax.data.events import read_events
     from ulv_jax.data.snapshots import snapshot
-    from ulv_jax.serving.bundle import end_of_log, read_bundle
+    from ulv_jax.serving.bundle import check_own_columns, end_of_log, read_bundle
     _check_table_name(out)
     b = read_bundle(bundle)
     log = read_events(events, **b.read_kwargs())
+    check_own_columns(b, log)
     now = snapshot(log, cutoff or end_of_log(log), horizon or f'{b.about["horizon_days"]}D', labels=False)
     _write_table(b.model.predict(now), out)
     typer.echo(f'{len(now)} customers, {now.horizon.days} days from {now.cutoff:%Y-%m-%d}; written: {out}')

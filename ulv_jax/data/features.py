@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from .events import Events, read_events
 from .errors import DataError
+from .value import money
 
 # %% ../../nbs/data/03_features.ipynb #08599048
 def before(
@@ -41,11 +42,10 @@ def daily(
     events:Events,       # the log they come from: its value contract, and its kind for a purchase
 ) -> ibis.Table: # user_id, day, spend, bought (a purchase that day)
     "Spend of each user and day."
-    table = table.filter(table.value.notnull() | (table.event == events.purchase))
-    counted = table.value >= 0 if events.value.kind == 'gross' else table.value.notnull()
-    return (table.mutate(day=table.timestamp.truncate('D'), counted=counted.ifelse(table.value, 0.))
-            .group_by(['user_id', 'day'])
-            .aggregate(spend=lambda t: exact_sum(t.counted), bought=lambda t: (t.event == events.purchase).any()))
+    table = table.mutate(counted=money(table, events.value, events.purchase))
+    table = table.filter(table.counted.notnull() | (table.event == events.purchase))
+    return (table.mutate(day=table.timestamp.truncate('D')).group_by(['user_id', 'day'])
+            .aggregate(spend=lambda t: exact_sum(t.counted.fill_null(0.)), bought=lambda t: (t.event == events.purchase).any()))
 
 def days_before(
     events:Events,

@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 from .errors import DataError
 from .events import Events, read_events
 from .features import before, exact_sum
+from .value import gives_back, money
 
 # %% ../../nbs/data/04a_history.ipynb #e3612956
 BIG = 1 << 20   # more days than any log has
@@ -43,9 +44,8 @@ def history(
 ) -> History:
     "Every day with an event, of every user."
     t = before(events, cutoff)
-    t = t.mutate(day=t.timestamp.truncate('D'), buys=t.event == events.purchase,
-                 counted=((t.value >= 0) if events.value.kind == 'gross' else t.value.notnull()).ifelse(t.value, 0.))
-    days = t.group_by(['user_id', 'day']).aggregate(spend=exact_sum(t.counted), bought=t.buys.any(), other=(~t.buys & ~(t.counted < 0)).sum()).execute()
+    t = t.mutate(day=t.timestamp.truncate('D'), buys=t.event == events.purchase, counted=money(t, events.value, events.purchase).fill_null(0.), returns=gives_back(t))
+    days = t.group_by(['user_id', 'day']).aggregate(spend=exact_sum(t.counted), bought=t.buys.any(), other=(~t.buys & ~t.returns).sum()).execute()
     days = days.assign(row=users.get_indexer(days['user_id'])).query('row >= 0').sort_values(['row', 'day'], kind='stable')
     age = (cutoff.ceil('D') - days['day']).dt.days.to_numpy().astype(np.int64)
     offsets = np.concatenate([[0], np.bincount(days['row'], minlength=len(users)).cumsum()]).astype(np.int64)

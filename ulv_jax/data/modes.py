@@ -11,7 +11,6 @@ import ibis
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
-from .behaviour import kinds_before
 from .errors import DataError
 from .events import Events, open_table, read_events
 from .features import before, exact_sum
@@ -176,7 +175,7 @@ def step_vectors(
 
 # %% ../../nbs/data/12b_modes.ipynb #e9f74c02
 def _lines(events, cutoff, users):
-    t, kinds = before(events, cutoff), kinds_before(events, cutoff)
+    t, kinds = before(events, cutoff), events.kinds
     t = t.select('user_id', 'timestamp', 'item_id', kind=t.event.cases(*[(k, ibis.literal(i, 'int16')) for i, k in enumerate(kinds)])).execute()
     items = pd.Index(np.sort(t['item_id'].dropna().unique()))
     row, code, kind = users.get_indexer(t['user_id']), items.get_indexer(t['item_id']), t['kind'].to_numpy(np.int64)

@@ -12,6 +12,7 @@ import pandas as pd
 from .behaviour import kind_features
 from .events import Events, read_events
 from .features import paid_before
+from .value import money, price_of
 
 # %% ../../nbs/data/03b_orders.ipynb #6bd2cd9a
 def _order_lines(events, cutoff):
@@ -20,13 +21,13 @@ def _order_lines(events, cutoff):
     return t.mutate(order=t.order_id.cast('string').fill_null(t.timestamp.cast('string')) if 'order_id' in t.columns else t.timestamp)
 
 def _basket_sums(t):
-    names, has = t.columns, {}
+    names, has, paid = t.columns, {}, price_of(t)
     if 'item_id' in names: has |= {'items': t.item_id.nunique(), 'named': t.item_id.count()}
     if 'category' in names: has['categories'] = t.category.nunique()
     if 'quantity' in names:
-        price = ((t.quantity > 0) & (t.value > 0)).ifelse(t.value / t.quantity.cast('float64').nullif(0.), ibis.null('float64'))
+        price = ((t.quantity > 0) & (paid > 0)).ifelse(paid / t.quantity.cast('float64').nullif(0.), ibis.null('float64'))
         has |= {'pieces': (t.quantity.cast('float64') * 1e6).round().cast('int64').sum(), 'price': (price.ln() * 1e6).round().cast('int64').sum(), 'priced': price.count()}
-    if 'discount' in names: has |= {'off': (t.discount * 1e6).round().cast('int64').sum(), 'full': ((t.value + t.discount) * 1e6).round().cast('int64').sum()}
+    if 'discount' in names: has |= {'off': (t.discount * 1e6).round().cast('int64').sum(), 'full': ((paid + t.discount) * 1e6).round().cast('int64').sum()}
     return has
 
 # %% ../../nbs/data/03b_orders.ipynb #fd5bea99
@@ -58,6 +59,6 @@ def first_order_features(
     t = _order_lines(events, cutoff)
     t = t.join(t.group_by('user_id').aggregate(bought=t.timestamp.min()), 'user_id')
     t = t.filter(t.timestamp == t.bought)
-    s = t.group_by('user_id').aggregate(lines=t.count(), value=(t.value * 1e6).round().cast('int64').sum(), at=t.timestamp.min()).order_by('user_id').execute().set_index('user_id')
+    s = t.group_by('user_id').aggregate(lines=t.count(), value=(money(t, events.value, events.purchase).fill_null(0.) * 1e6).round().cast('int64').sum(), at=t.timestamp.min()).order_by('user_id').execute().set_index('user_id')
     return pd.DataFrame({'first_value': s['value'] / 1e6, 'first_lines': s['lines'], 'first_weekday': s['at'].dt.day_of_week, 'first_hour': s['at'].dt.hour,
                          'days_before_first': ((tenure.reindex(s.index) - (cutoff - s['at']) / pd.Timedelta(days=1)) * 86_400e6).round() / 86_400e6}).astype(float)

@@ -13,11 +13,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 from .errors import DataError
-from .events import Events, as_table, span
+from .events import Events, span
+from .near import as_table
 from .features import exact_sum
 from .rows import Rows, without
 from .suspects import suspects
 from .rules import BEFORE, NOTHING, OUTCOMES, RULES, Limits, Rule, _marked, with_outcome
+from .value import price_of
 
 # %% ../../nbs/data/09_quality.ipynb #b51c8d5c
 def _ordered(rules):
@@ -72,12 +74,12 @@ def _examples(t, k, n=3):
 
 def _short(v):
     if pd.isna(v): return '?'
-    return f'{v:%Y-%m-%d %H:%M}' if isinstance(v, pd.Timestamp) else f'{v:.2f}' if isinstance(v, float) else str(v)
+    return f'{v:%Y-%m-%d %H:%M}' if isinstance(v, pd.Timestamp) else f'{v + 0.:.2f}' if isinstance(v, float) else str(v)
 
 # %% ../../nbs/data/09_quality.ipynb #bdaa6746
 def _sums(judged, events, others=()):
     "rows, value, value_after: what was delivered, what became of it, and the difference."
-    log = events.table.select('value').union(events.aside.select('value'))
+    log = events.table.select(value=price_of(events.table)).union(events.aside.select(value=price_of(events.aside)))
     delivered = log.aggregate(rows=log.count(), value=exact_sum(log.value)).execute().iloc[0]
     parts = judged.group_by('outcome').aggregate(rows=judged.row.count(), value=exact_sum(judged.delivered_value), value_after=exact_sum(judged.value)).execute()
     table = parts.set_index('outcome').reindex([o for o in OUTCOMES]).fillna(0.)
@@ -163,17 +165,20 @@ def set_aside(
     report:Quality,
 ) -> ibis.Table: # columns of the log, and the `reason`
     "The rows that the rules set aside."
-    t = report.judged
-    return t.filter(t.outcome == 'set aside').select(*report.events.table.columns, reason='rule')
+    return _margin(report.judged.filter(report.judged.outcome == 'set aside')).select(*report.events.table.columns, reason='rule')
+
+def _margin(t):
+    "Judged by its price, a row gets its margin back."
+    return t.mutate(price=t.value, value=t.value - t.cost) if 'price' in t.columns else t
 
 # %% ../../nbs/data/09_quality.ipynb #28780865
 def _tidy(report):
     "Table of the rows kept and repaired, and their Rows where the log's lie sorted."
     events, t = report.events, report.judged
-    if report.whole: return t.filter(t.outcome != 'set aside').select(*events.table.columns), None
+    if report.whole: return _margin(t.filter(t.outcome != 'set aside')).select(*events.table.columns), None
     changed = t.filter(t.outcome != 'kept', t.row < events.n_rows).cache()
     if not changed.count().execute(): return events.table, events.rows
-    mended = changed.filter(changed.outcome == 'repaired').select(*events.table.columns)
+    mended = _margin(changed.filter(changed.outcome == 'repaired')).select(*events.table.columns)
     rows = without(events.rows, changed.row.to_pyarrow().to_numpy(), mended.to_pyarrow())
     return as_table(rows.source, events.table.get_backend()), rows
 

@@ -12,7 +12,8 @@ import ibis
 import numpy as np
 import pandas as pd
 from .errors import DataError
-from .events import trimmed
+from .columns import trimmed
+from .value import price_of
 
 # %% ../../nbs/data/08a_rules.ipynb #ac88323d
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def _all_rows(events, some=None):
     if some is None: some = events.table.mutate(row=ibis.row_number())
     aside = events.aside.select(events.table.columns + ('reason',)).mutate(row=events.n_rows + ibis.row_number())
     kept = some.mutate(reason=ibis.null('string')).select(aside.columns)
-    return (kept.union(aside) if events.n_rows else aside).mutate(delivered_value=lambda t: t.value).cache()
+    return (kept.union(aside) if events.n_rows else aside).mutate(value=price_of, delivered_value=price_of).cache()   # a row is judged by what was paid
 
 def _mend(t, rules, limits, purchase):
     "Repaired rows; `mended_k` says which rows the k-th of the rules repaired."
@@ -191,6 +192,8 @@ SET_ASIDE = (
     Rule('no time', 'set aside', 'cannot be put before or after a cutoff', _reason('no time')),
     Rule('no kind of event', 'set aside', 'neither a purchase nor behaviour', _reason('no kind of event')),
     Rule('purchase without a value', 'set aside', 'the amount is unknown, and unknown is not zero', _reason('purchase without a value')),
+    Rule('no cost', 'set aside', 'the margin is unknown, and unknown is not zero', _reason('no cost')),
+    Rule('no currency', 'set aside', 'an amount of unknown money is an unknown amount', _reason('no currency')),
     Rule('a user that is nobody', 'set aside', 'an id such as unknown or guest stands for many people', lambda t, limits: trimmed(t.user_id.cast('string')).lower().isin(limits.no_user)),
     Rule('time too early', 'set aside', 'a clock that was not set', lambda t, limits: t.timestamp < ibis.timestamp(limits.earliest)),
     Rule('time in the future', 'set aside', 'cannot have happened yet', lambda t, limits: t.timestamp >= ibis.timestamp(limits.last().to_pydatetime())),

@@ -69,7 +69,7 @@ class Selection:
 
 def selection_from_dict(d:dict) -> Selection: return Selection(*(tuple(d[k]) for k in ('features', 'bits', 'why')))
 
-# %% ../../nbs/data/11b_select.ipynb #4aa08aa8
+# %% ../../nbs/data/11b_select.ipynb #a6d051cb
 ENOUGH = 200_000   # rows to decide on; of more, evenly spaced ones are taken
 
 def select(
@@ -89,6 +89,6 @@ def select(
     near, why, kept = np.abs(rank_correlation(x)), {}, []
     for i in order:
         same = [k for k in kept if near[i, k] > alike]
-        why[i] = 'says nothing' if told[i][0] <= told[i][1] else f'as {x.columns[same[0]]}' if same else ''
+        why[i] = 'says nothing' if told[i][0] <= max(told[i][1], 1e-9) else f'as {x.columns[same[0]]}' if same else ''
         if not why[i]: kept.append(i)
     return Selection(tuple(x.columns[i] for i in order), tuple(told[i][0] for i in order), tuple(why[i] for i in order))

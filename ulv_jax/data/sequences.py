@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow as pa
 from .events import Events, read_events
 from .features import before
+from .items import CODED, codes, with_code
 from .rows import BLOCK, THREADS, changes, in_threads, whole_users, with_kinds
 
 # %% ../../nbs/data/04_sequences.ipynb #a3fa8635
@@ -27,6 +28,11 @@ class Sequences:
     offsets:np.ndarray         # int64 [user+1]
     fields:tuple=FIELDS        # names of the columns of `values`
     kinds:tuple=()             # names of the kinds of event
+    minute:np.ndarray|None=None     # int32 [step], when: minutes since 1970, UTC
+    item:np.ndarray|None=None       # int32 [step], code into `items`, -1 if the step has none; None if the log has no items
+    category:np.ndarray|None=None   # int32 [step], code into `categories`, the same way
+    items:pa.Array|None=None        # ids of the items known at the origin
+    categories:pa.Array|None=None   # and of the categories
 
     @property
     def lengths(self) -> np.ndarray: return np.diff(self.offsets)
@@ -36,33 +42,54 @@ class Sequences:
 # %% ../../nbs/data/04_sequences.ipynb #a8534796
 COLUMNS = ('user_id', 'timestamp', 'event', 'value')
 
-def user_blocks(events, cutoff, users):
+def user_blocks(events, cutoff, users, known={}):
     "Rows before the cutoff, those of a user side by side; of everybody where they lie sorted, else of the users alone."
-    if events.rows: return whole_users(events.rows.batches(COLUMNS))
-    wanted = ibis.memtable(pd.DataFrame({'user_id': users.to_numpy()}))
-    t = before(events, cutoff).select(COLUMNS).semi_join(wanted, 'user_id').order_by(COLUMNS[:3])
+    if events.rows and not known: return whole_users(events.rows.batches(COLUMNS))
+    t, wanted = before(events, cutoff), ibis.memtable(pd.DataFrame({'user_id': users.to_numpy()}))
+    for part, table in known.items(): t = with_code(t, table, part)
+    t = t.select(*COLUMNS, **({'what': _what(t, known)} if known else {})).semi_join(wanted, 'user_id').order_by(COLUMNS[:3])
     return whole_users(with_kinds(batch, events.kinds) for batch in t.to_pyarrow_batches(chunk_size=BLOCK))
 
+# %% ../../nbs/data/04_sequences.ipynb #e84f98a8
+NONE = (1 << 31) - 1   # no code: behind every other
+NOTHING = (NONE << 32) | NONE
+
+def _what(t, known):
+    code = lambda part: (t[f'{part}_code'] < 0).ifelse(NONE, t[f'{part}_code']).cast('int64') if part in known else ibis.literal(NONE, 'int64')
+    return code('item') * (1 << 32) + code('category')
+
+def _foremost(what, money, at, lines):
+    "Of each step, the item and category of the line with the most money in it."
+    weight = np.where(what == NOTHING, -1, np.abs(money))   # a line without either stands for the step only if all are
+    most = np.repeat(np.maximum.reduceat(weight, at), lines)
+    return np.minimum.reduceat(np.where(weight == most, what, NOTHING), at)
+
+def _numbers(what):
+    "Item and category out of one number, -1 where there is none."
+    return [np.where(code == NONE, -1, code).astype(np.int32) for code in (what >> 32, what & 0xFFFF_FFFF)]
+
 # %% ../../nbs/data/04_sequences.ipynb #17b2d7a0
-def _arrays(block, users, cutoff):
-    "row (place among the users), time, kind and money (whole millionths) of each event that counts."
+def _arrays(block, users, cutoff, gross):
+    "row (place among the users), time, kind and money (whole millionths) of each event that counts, and its codes where it has some."
     starts = np.flatnonzero(changes(block['user_id']))
     row = np.repeat(users.get_indexer(block['user_id'].take(pa.array(starts)).to_pandas()), np.diff(starts, append=len(block)))
     time = block['timestamp'].cast(pa.timestamp('us')).view(pa.int64()).to_numpy()
     keep = (row >= 0) & (time < np.datetime64(cutoff, 'us').astype(np.int64))
     value = block['value'].to_numpy(zero_copy_only=False)[keep]
     money = np.zeros(len(value), np.int64)
-    known = ~np.isnan(value)
+    known = value > 0 if gross else ~np.isnan(value)   # gross: a return gives no money back
     money[known] = np.round(value[known] * 1e6)
-    return row[keep], time[keep], block['event'].indices.to_numpy()[keep], money
+    what = [block['what'].to_numpy()[keep]] if 'what' in block.schema.names else []
+    return row[keep], time[keep], block['event'].indices.to_numpy()[keep], money, *what
 
 # %% ../../nbs/data/04_sequences.ipynb #8f52336c
-def _merge(row, time, kind, money):
+def _merge(row, time, kind, money, *what):
     "Lines of one user, time and kind become one step."
-    if not len(row): return row, time, kind, money/1e6, money
+    if not len(row): return row, time, kind, money/1e6, money, *what
     new = (row[1:] != row[:-1]) | (time[1:] != time[:-1]) | (kind[1:] != kind[:-1])
     at = np.concatenate([[0], np.flatnonzero(new) + 1])
-    return row[at], time[at], kind[at], np.add.reduceat(money, at)/1e6, np.diff(at, append=len(row))
+    lines = np.diff(at, append=len(row))
+    return row[at], time[at], kind[at], np.add.reduceat(money, at)/1e6, lines, *(_foremost(w, money, at, lines) for w in what)
 
 def _last(row, max_length):
     "Number of each step in its user's history, which is the first, and which are among the last."
@@ -73,7 +100,8 @@ def _last(row, max_length):
     return number, first, number > np.repeat(counts, counts) - max_length
 
 # %% ../../nbs/data/04_sequences.ipynb #6a59dcd2
-DAY_US = 86_400_000_000   # microseconds
+DAY_US, MINUTE_US = 86_400_000_000, 60_000_000   # microseconds
+
 def _log_of_count(n, f): return f(np.arange(n.max(initial=0) + 1, dtype=float).clip(1 if f is np.log else 0)).astype(np.float32)[n]   # counts repeat: one logarithm for each that occurs
 
 def _log_value(value):
@@ -89,13 +117,15 @@ def _fields(time, value, lines, number, first, keep, cutoff):
     return np.stack([c.astype(np.float32) for c in columns], axis=1)
 
 # %% ../../nbs/data/04_sequences.ipynb #6a59dcd3
-def _steps(block, users, cutoff, max_length):
-    "row of each user in the block, number of steps kept of each, and their fields and kinds."
-    row, time, kind, value, lines = _merge(*_arrays(block, users, cutoff))
+def _steps(block, users, cutoff, max_length, gross=False):
+    "row of each user in the block, number of steps kept of each, and what is kept of each step."
+    row, time, kind, value, lines, *what = _merge(*_arrays(block, users, cutoff, gross))
     number, first, keep = _last(row, max_length)
     kept = row[keep]
     starts = np.flatnonzero(np.diff(kept, prepend=-1))
-    return kept[starts], np.diff(starts, append=len(kept)), _fields(time, value, lines, number, first, keep, cutoff), kind[keep]
+    numbers = dict(zip(CODED, _numbers(what[0][keep]))) if what else {}
+    steps = dict(values=_fields(time, value, lines, number, first, keep, cutoff), kind=kind[keep], minute=time[keep] // MINUTE_US, **numbers)
+    return kept[starts], np.diff(starts, append=len(kept)), steps
 
 def _in_order(row, lengths, *arrays):
     "Flat arrays whose users come in the order of `row`, put in the order of the users."
@@ -113,17 +143,25 @@ def sequences(
     max_length:int=64,       # steps kept of each user, the last ones
 ) -> Sequences:
     "The last steps of every user before the cutoff."
+    known = {part: table.before(cutoff) for part in CODED if (table := codes(events, part)) is not None}
     room = min(events.n_rows, len(users) * max_length)   # pages never written take no memory
-    values, kind, row, lengths, end = np.empty((room, len(FIELDS)), np.float32), np.empty(room, np.int32), [], [], 0
-    work = partial(_steps, users=users, cutoff=cutoff, max_length=max_length)
-    for at, n, fields, code in in_threads(work, user_blocks(events, cutoff, users), THREADS):
-        start, end = end, end + len(code)
-        values[start:end], kind[start:end] = fields, code
+    out = {'values': np.empty((room, len(FIELDS)), np.float32), **{k: np.empty(room, np.int32) for k in ('kind', 'minute', *(CODED if known else ()))}}
+    row, lengths, end = [], [], 0
+    work = partial(_steps, users=users, cutoff=cutoff, max_length=max_length, gross=events.value.kind == 'gross')
+    for at, n, steps in in_threads(work, user_blocks(events, cutoff, users, known), THREADS):
+        start, end = end, end + len(steps['kind'])
+        for name, x in steps.items(): out[name][start:end] = x
         row.append(at); lengths.append(n)
     row, lengths = (np.concatenate([[], *x]).astype(np.int64) for x in (row, lengths))
-    values, kind = _in_order(row, lengths, values[:end], kind[:end])
-    used = np.flatnonzero(np.bincount(kind, minlength=len(events.kinds)))
-    new = np.searchsorted(used, np.arange(len(events.kinds))).astype(np.int32)
-    n = np.zeros(len(users), np.int64)
+    out = dict(zip(out, _in_order(row, lengths, *(x[:end] for x in out.values()))))
+    return _sequences(out, row, lengths, len(users), events.kinds, known)
+
+# %% ../../nbs/data/04_sequences.ipynb #b049222e
+def _sequences(out, row, lengths, n_users, kinds, known):
+    used = np.flatnonzero(np.bincount(out['kind'], minlength=len(kinds)))
+    new = np.searchsorted(used, np.arange(len(kinds))).astype(np.int32)
+    n = np.zeros(n_users, np.int64)
     n[row] = lengths
-    return Sequences(values, new[kind], np.concatenate([[0], n.cumsum()]), FIELDS, tuple(events.kinds[i] for i in used))
+    named = {many: known[part].ids for part, many in (('item', 'items'), ('category', 'categories')) if part in known}
+    return Sequences(out['values'], new[out['kind']], np.concatenate([[0], n.cumsum()]), FIELDS, tuple(kinds[i] for i in used),
+                     out['minute'], *(out[part] if part in known else None for part in CODED), **named)

@@ -37,13 +37,14 @@ class Snapshot:
 
 # %% ../../nbs/data/05_snapshots.ipynb #904d8804
 def as_cutoff(
-    cutoff,   # date, time stamp or text
-) -> pd.Timestamp: # UTC, without a zone
+    cutoff,                    # date, time stamp or text
+    time_zone:str|None=None,   # clock of the log; None is UTC
+) -> pd.Timestamp: # on that clock, without a zone
     "A cutoff as a time stamp."
     try: t = pd.Timestamp(cutoff)
     except (ValueError, TypeError) as e: raise DataError(f"the cutoff '{cutoff}' is not a date: write it as 1998-01-01") from e
     if pd.isna(t): raise DataError('the cutoff is missing: write it as 1998-01-01')
-    return t.tz_convert('UTC').tz_localize(None) if t.tzinfo else t
+    return t.tz_convert(time_zone or 'UTC').tz_localize(None) if t.tzinfo else t
 
 # %% ../../nbs/data/05_snapshots.ipynb #ca5573f6
 def as_horizon(
@@ -84,7 +85,7 @@ def snapshot(
     max_length:int=64,     # steps of each customer's sequence
 ) -> Snapshot:
     "Freeze the log at a cutoff."
-    cutoff, horizon = as_cutoff(cutoff), as_horizon(horizon)
+    cutoff, horizon = as_cutoff(cutoff, events.time_zone), as_horizon(horizon)
     if cutoff > events.last + STALE: raise DataError(f'the cutoff {cutoff:%Y-%m-%d} lies {(cutoff - events.last).days} days after the last event, {events.last:%Y-%m-%d}: what happened between is not in the log; choose an earlier cutoff')
     known = rfm(events, cutoff, horizon)
     actual = _labels(events, cutoff, horizon, known.index) if labels else None
@@ -138,7 +139,7 @@ def training_snapshots(
     rehearsals:bool=False, # the same task at earlier cutoffs, too
 ) -> TrainingSet: # oldest first; the last is the latest origin whose outcome is known
     "Snapshots to learn from: everything in them, labels too, was known at the cutoff."
-    cutoff, horizon = as_cutoff(cutoff), as_horizon(horizon)
+    cutoff, horizon = as_cutoff(cutoff, events.time_zone), as_horizon(horizon)
     present = snapshot(events, cutoff, horizon, labels=False, max_length=max_length)   # refuses a cutoff without a purchase before it
     first = cutoff - pd.Timedelta(days=int(present.rfm['T'].max()) + 1)
     origins, length = training_origins(first, cutoff, horizon, n)

@@ -14,6 +14,7 @@ import pandas as pd
 from tqdm.auto import tqdm
 from ..data.errors import DataError
 from ..data.events import Events, read_events
+from ..data.sufficiency import sufficiency
 from ..data.snapshots import Snapshot, as_cutoff, as_horizon, snapshot, training_snapshots
 from .metrics import evaluate
 from ..models.base import FORECAST, Forecaster, make_forecaster
@@ -31,6 +32,7 @@ class Backtest:
     run:dict                       # what was run: cutoff, horizon, value contract, sizes of the log
     quality:pd.DataFrame           # what the checks of the log found
     skipped:dict = field(default_factory=dict)   # row name -> why the model could not be fitted
+    sufficiency:dict|None = None   # what the log can tell about the horizon
 
 # %% ../../nbs/evaluation/02_backtest.ipynb #147795f9
 def judge(
@@ -71,14 +73,14 @@ def backtest(
     title:str='',                # name of the log, for the report
 ) -> Backtest:
     "Fit every model on what was known before the cutoff, and judge it on the horizon after it."
-    cutoff, horizon = as_cutoff(cutoff), as_horizon(horizon)
+    cutoff, horizon = as_cutoff(cutoff, events.time_zone), as_horizon(horizon)
     rehearsals = any([make_forecaster(name).rehearses for name in models])   # an unknown name fails before anything is fitted
     now = snapshot(events, cutoff, horizon)
     if not (now.labels['value'] > 0).any(): raise DataError(f'none of the {len(now)} customers known on {cutoff:%Y-%m-%d} spends anything in the {horizon.days} days after it: no forecast can be judged; choose an earlier cutoff')
     rows, tables, fitted, skipped = _judge_all(models, training_snapshots(events, cutoff, horizon, rehearsals=rehearsals), now, seed, progress)
     board = pd.DataFrame(rows).reindex(columns=LEADERBOARD)
     predictions = pd.concat(tables)[['user', 'model', *FORECAST, 'actual', 'actual_purchases']].reset_index(drop=True)
-    return Backtest(board, predictions, fitted, _run(events, now, seed, title, skipped), events.quality, skipped)
+    return Backtest(board, predictions, fitted, _run(events, now, seed, title, skipped), events.quality, skipped, sufficiency(events, cutoff, horizon).to_dict())
 
 # %% ../../nbs/evaluation/02_backtest.ipynb #79e78479
 def _run(events, now, seed, title, skipped):
@@ -90,10 +92,10 @@ def write_backtest(
     result:Backtest,
     out,              # directory, made if need be; files of the same name are replaced
 ) -> Path: # the directory
-    "Write leaderboard, predictions, quality and run as files."
+    "Write leaderboard, predictions, quality, sufficiency and run as files."
     out = Path(out); out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out, prefix='.unfinished-') as tmp:
-        for name, content in {'leaderboard': _records(result.leaderboard), 'quality': _records(result.quality), 'run': result.run}.items():
+        for name, content in {'leaderboard': _records(result.leaderboard), 'quality': _records(result.quality), 'run': result.run, 'sufficiency': result.sufficiency}.items():
             Path(tmp, f'{name}.json').write_text(json.dumps(content, indent=1, allow_nan=False))
         result.predictions.to_parquet(Path(tmp, 'predictions.parquet'), index=False)
         for file in Path(tmp).iterdir(): file.replace(out/file.name)

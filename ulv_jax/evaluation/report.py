@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['KINDS', 'BEST', 'HEADS', 'FORMATS', 'SIMPLE', 'Results', 'read_results', 'describe_run', 'leaderboard_html',
-           'quality_html', 'verdict', 'advantage', 'coverage_html', 'top_users_html', 'draw_calibration', 'draw_gain',
-           'draw_everyone', 'write_report']
+           'quality_html', 'sufficiency_html', 'verdict', 'advantage', 'coverage_html', 'top_users_html',
+           'draw_calibration', 'draw_gain', 'draw_everyone', 'write_report']
 
 # %% ../../nbs/evaluation/03_report.ipynb #e32593d1
 import html, json, os, re, sys
@@ -27,6 +27,7 @@ class Results:
     predictions:pd.DataFrame   # one row a model and user
     quality:pd.DataFrame       # one row a check of the log
     run:dict
+    sufficiency:dict|None=None # what the log can tell about the horizon; None: not asked
 
     def of(self, model:str) -> pd.DataFrame:
         "The forecasts of one model beside the outcome."
@@ -48,8 +49,9 @@ def read_results(
         if not (folder/name).exists(): raise DataError(f"'{folder}' holds no backtest: {name} is missing; point at the folder that `ulv backtest` wrote")
         try: read[name] = pd.read_parquet(folder/name) if name.endswith('parquet') else json.loads((folder/name).read_text())
         except Exception as e: raise DataError(f"'{folder/name}' cannot be read ({str(e).splitlines()[0]}): run `ulv backtest` again") from e
+    asked = json.loads((folder/'sufficiency.json').read_text()) if (folder/'sufficiency.json').exists() else None
     numbers = pd.DataFrame(read['leaderboard.json']).set_index('model').astype(float).reset_index()
-    return Results(numbers, read['predictions.parquet'], pd.DataFrame(read['quality.json']), read['run.json'])
+    return Results(numbers, read['predictions.parquet'], pd.DataFrame(read['quality.json']), read['run.json'], asked)
 
 # %% ../../nbs/evaluation/03_report.ipynb #60ca3543
 KINDS = {'net': 'net of returns', 'gross': 'gross, returns not subtracted', 'margin': 'margin'}
@@ -98,6 +100,15 @@ def quality_html(results:Results) -> str:
     "What the checks of the log found, the examples left out."
     words = {'rule': 'check', 'rows': 'rows', 'outcome': 'outcome', 'why': 'why'}
     return _table(results.quality[list(words)].rename(columns=words), {'rows': '{:,}'})
+
+# %% ../../nbs/evaluation/03_report.ipynb #61ab626d
+def sufficiency_html(results:Results) -> str: # empty if it was not asked
+    "What the log can tell about the horizon."
+    if not results.sufficiency: return ''
+    checks, families = (pd.DataFrame(results.sufficiency[part]) for part in ('checks', 'families'))
+    table = checks[['verdict', 'check', 'measured', 'speaks_for', 'do']].rename(columns={'speaks_for': 'speaks for', 'do': 'what to do'})
+    fit = '; '.join(f'{row.family}: <b>{row.verdict}</b>' for row in families.itertuples())
+    return f"<p>{html.escape(results.sufficiency['sentence'])}</p>{_table(table, {})}<p>{fit}.</p>"
 
 # %% ../../nbs/evaluation/03_report.ipynb #5a8049fb
 def verdict(results:Results) -> str: # Markdown

@@ -1,0 +1,196 @@
+"""Training and scoring a recurrent network: this library beside PyTorch, on the same batches, in one run.
+
+    pip install torch==2.13.0        # CPU build
+    python benchmarks/recurrent.py dense               # batches without padding, all steps real
+    python benchmarks/recurrent.py real --log cdnow    # users with as many steps as they have
+
+The network is the same on both sides: W1 sigmoid(W2 LSTM(W3 x) + b2) + b1, squared error and cross-entropy, AdamW with
+clipped gradients, no dropout. Each side runs in a process of its own with two threads; the processes take turns, and a
+figure is the median over rounds of the ratio within a round. PyTorch may choose its best layout (batch or time first),
+and for real lengths the better of padding within batches of similar length and `pack_padded_sequence`.
+"""
+import argparse, json, os, subprocess, sys, time
+import numpy as np
+
+THREADS = 2
+DENSE = {'B256 T64 D32 H64x1': (256, 64, 32, 64, 1), 'B256 T64 D32 H128x2': (256, 64, 32, 128, 2), 'B1024 T64 D32 H64x2': (1024, 64, 32, 64, 2)}
+
+def best(f, seconds=4., least=5):
+    "Shortest time of a call, in ms, over as many as fit."
+    f(); f(); times, end = [], time.perf_counter() + seconds
+    while len(times) < least or time.perf_counter() < end:
+        start = time.perf_counter(); f(); times.append(time.perf_counter() - start)
+    return 1e3 * min(times)
+
+def dense_batch(case, seed=0):
+    b, t, d, _, _ = DENSE[case]
+    rng = np.random.default_rng(seed)
+    return rng.standard_normal((b, t, d), np.float32), np.stack([rng.gamma(1., 1., b), rng.random(b) < .3], axis=1).astype(np.float32)
+
+# this library
+
+def ulv_network(d, h, layers):
+    from flax import nnx
+    from ulv_jax.models.mesh import data_mesh
+    from ulv_jax.models.recurrent import RecurrentNetwork
+    mesh = data_mesh(THREADS)
+    return RecurrentNetwork(d, n_hidden=h, n_layers=layers, dropout=0., rngs=nnx.Rngs(0)), mesh
+
+def ulv_dense(case):
+    import jax
+    from flax import nnx
+    from ulv_jax.data.batches import Batch
+    from ulv_jax.models.mesh import by_shard
+    from ulv_jax.models.training import Training, _parts, answer_batch, mission_loss, start_state, train_step
+    b, t, d, h, layers = DENSE[case]
+    network, mesh = ulv_network(d, h, layers)
+    (x, y), n = dense_batch(case), mesh.size
+    reset = np.zeros((b, t), bool); reset[:, 0] = True
+    at = np.arange(b // n, dtype=np.int32)
+    side = lambda a: np.stack([a] * n)
+    batch = Batch(x.reshape(n, -1, t, d), reset.reshape(n, -1, t), side(at), side(np.full_like(at, t - 1)), side(at), np.ones((n, b // n), np.float32))
+    batch, target = jax.device_put((batch, y.reshape(n, -1, 2)), by_shard(mesh))
+    network.train()
+    (graph, keys, rest), settings = _parts(network), Training()
+    state = [start_state(network, settings)]
+    def train():
+        state[0], loss = train_step(state[0], batch, target, keys, rest, np.float32(1e-3), np.float32(b), graph=graph, settings=settings, mesh=mesh, loss=mission_loss)
+        loss.block_until_ready()
+    network.eval()
+    graph2, params, rest2 = nnx.split(network, nnx.Param, ...)
+    score = lambda: answer_batch(params, batch, rest2, graph=graph2, mesh=mesh).block_until_ready()
+    return dict(score_ms=best(score), train_ms=best(train))
+
+# PyTorch
+
+def torch_network(d, h, layers, batch_first):
+    import torch
+    torch.set_num_threads(THREADS)
+    class Net(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.w3, self.lstm = torch.nn.Linear(d, h, bias=False), torch.nn.LSTM(h, h, layers, batch_first=batch_first)
+            self.w2, self.w1 = torch.nn.Linear(h, h), torch.nn.Linear(h, 2)
+        def head(self, last): return self.w1(torch.sigmoid(self.w2(last)))
+        def forward(self, x):
+            out, _ = self.lstm(self.w3(x))
+            return self.head(out[:, -1] if batch_first else out[-1])
+    return Net()
+
+def torch_loss(a, y):
+    import torch.nn.functional as F
+    return ((a[:, 0] - y[:, 0])**2 + F.binary_cross_entropy_with_logits(a[:, 1], y[:, 1], reduction='none')).mean()
+
+def torch_step(net):
+    import torch
+    adam = torch.optim.AdamW(net.parameters(), lr=1e-3, weight_decay=1e-3, fused=True)
+    def step(answer, y):
+        adam.zero_grad(set_to_none=True)
+        torch_loss(answer(), y).backward()
+        torch.nn.utils.clip_grad_norm_(net.parameters(), 1.)
+        adam.step()
+    return step
+
+def torch_dense(case):
+    import torch
+    x, y = map(torch.from_numpy, dense_batch(case))
+    found = []
+    for first in (True, False):
+        net = torch_network(*DENSE[case][2:], first)
+        xx, step = (x if first else x.transpose(0, 1).contiguous()), torch_step(net)
+        def score():
+            with torch.inference_mode(): net(xx)
+        found.append(dict(score_ms=best(score), train_ms=best(lambda: step(lambda: net(xx), y))))
+    return {k: min(f[k] for f in found) for k in found[0]}
+
+# real lengths
+
+def lengths_of(log, longest=64):
+    "Steps of each user, at most 64; a log of this name, or a Parquet file with a column of users."
+    if log == 'simulated': return np.clip(np.random.default_rng(0).lognormal(1.8, 1.2, 40_000).astype(int), 1, longest)
+    import pandas as pd
+    column = {'cdnow': 'customer_id', 'orii': 'Customer ID'}.get(log, 'user_id')
+    path = {'cdnow': 'cdnow_full.parquet', 'orii': 'online_retail_ii.parquet'}.get(log)
+    path = os.path.join(os.environ.get('ULV_DATA', ''), path) if path else log
+    t = pd.read_parquet(path, columns=[column] + ([] if log == 'cdnow' else ['InvoiceDate'] if log == 'orii' else ['timestamp'])).dropna()
+    if log == 'orii': t = t.drop_duplicates()   # the lines of an order are one step
+    return np.clip(t.groupby(column).size().to_numpy(), 1, longest)
+
+def real_users(log, d=16, most=40_000):
+    lengths = lengths_of(log)
+    rng = np.random.default_rng(0)
+    lengths = lengths if len(lengths) <= most else rng.choice(lengths, most, replace=False)
+    x = rng.standard_normal((lengths.sum(), d), np.float32)
+    return lengths, x, np.stack([rng.gamma(1., 1., len(lengths)), rng.random(len(lengths)) < .3], axis=1).astype(np.float32)
+
+def ulv_real(log, h=64):
+    from ulv_jax.models.training import Examples, Training, answer_all, train_network
+    lengths, x, y = real_users(log)
+    network, mesh = ulv_network(x.shape[1], h, 1)
+    offsets, settings = np.concatenate([[0], lengths.cumsum()]), Training(epochs=1, row_length=64, n_rows=256)
+    some = Examples(x[:offsets[2]], offsets[:3], y[:2])
+    data = Examples(x, offsets, y)
+    score = lambda: answer_all(network, x, offsets, settings, mesh)
+    score(); start = time.perf_counter(); score(); scored = time.perf_counter() - start
+    history = train_network(network, data, some, Training(epochs=3, row_length=64, n_rows=256), progress=False, mesh=mesh)
+    return dict(score_ms=1e3*scored, train_ms=1e3*min(r['seconds'] for r in history[1:]))
+
+def torch_batches(lengths, x, offsets, b, shuffle):
+    "Batches of users of similar length, as padded arrays; made before the clock starts."
+    order = np.argsort(lengths, kind='stable')
+    groups = [order[i:i+b] for i in range(0, len(order), b)]
+    for k in shuffle(len(groups)):
+        users, longest = groups[k], lengths[groups[k]].max()
+        step = np.arange(longest)
+        real = step < lengths[users][:, None]
+        padded = np.zeros((len(users), longest, x.shape[1]), np.float32)
+        padded[real] = x[(offsets[users][:, None] + step)[real]]
+        yield users, padded, lengths[users]
+
+def torch_real(log, h=64, b=512):
+    import torch
+    from torch.nn.utils.rnn import pack_padded_sequence
+    lengths, x, y = real_users(log)
+    offsets, found = np.concatenate([[0], lengths.cumsum()]), []
+    for packed in (False, True):
+        net = torch_network(x.shape[1], h, 1, True)
+        step, t = torch_step(net), torch.from_numpy(y)
+        def answer(padded, n):
+            z, n = net.w3(torch.from_numpy(padded)), torch.from_numpy(n)
+            if packed: return net.head(net.lstm(pack_padded_sequence(z, n, batch_first=True, enforce_sorted=False))[1][0][-1])
+            return net.head(net.lstm(z)[0][torch.arange(len(n)), n - 1])
+        def score():
+            with torch.inference_mode():
+                for _, padded, n in torch_batches(lengths, x, offsets, b, np.arange): answer(padded, n)
+        def train():
+            for users, padded, n in torch_batches(lengths, x, offsets, b, np.random.default_rng(0).permutation): step(lambda: answer(padded, n), t[users])
+        times = []
+        for f in (score, train):
+            f(); start = time.perf_counter(); f(); times.append(time.perf_counter() - start)
+        found.append(dict(score_ms=1e3*times[0], train_ms=1e3*times[1]))
+    return {k: min(f[k] for f in found) for k in found[0]}
+
+SIDES = {'dense': {'ulv': ulv_dense, 'torch': torch_dense}, 'real': {'ulv': ulv_real, 'torch': torch_real}}
+
+def run(kind, side, case):
+    env = os.environ | {'OMP_NUM_THREADS': str(THREADS), 'ULV_CPU_DEVICES': str(THREADS)}
+    done = subprocess.run([sys.executable, __file__, kind, '--side', side, '--case', case], capture_output=True, text=True, env=env)
+    if done.returncode: sys.exit(f'{side} failed: {done.stderr.strip().splitlines()[-1:]}')
+    return json.loads(done.stdout.splitlines()[-1])
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    p.add_argument('kind', choices=list(SIDES)); p.add_argument('--log', default='cdnow,orii,simulated'); p.add_argument('--rounds', type=int, default=3)
+    p.add_argument('--side', help=argparse.SUPPRESS); p.add_argument('--case', help='one case only')
+    a = p.parse_args()
+    if a.side: return print(json.dumps(SIDES[a.kind][a.side](a.case)))
+    print('| case | ulv train ms | torch train ms | torch / ulv | ulv score ms | torch score ms | torch / ulv |\n|---|---|---|---|---|---|---|')
+    for case in [a.case] if a.case else list(DENSE) if a.kind == 'dense' else a.log.split(','):
+        rounds = [{side: run(a.kind, side, case) for side in SIDES[a.kind]} for _ in range(a.rounds)]
+        cells = []
+        for what in ('train_ms', 'score_ms'):
+            ratios = [r['torch'][what] / r['ulv'][what] for r in rounds]
+            cells += [f"{np.median([r[s][what] for r in rounds]):.1f}" for s in ('ulv', 'torch')] + [f'{np.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})']
+        print(f"| {case} | {' | '.join(cells)} |", flush=True)
+
+if __name__ == '__main__': main()
