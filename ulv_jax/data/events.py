@@ -84,24 +84,9 @@ def _with_currency(value, kept, columns, purchase):
     if value.currency and value.currency.upper() != code: raise DataError(f"the value contract says {value.currency}, but the amounts in column '{columns.currency}' are in {code}: read the log with Value(currency='{code}'), or convert it")
     return replace(value, currency=code)
 
-# %% ../../nbs/data/02_events.ipynb #3801c2db-2
-@dataclass(frozen=True)
-class Events:
-    "A checked log of events."
-    table:ibis.Table       # user_id, timestamp (no zone), event, value, and item_id, order_id, quantity ... where mapped
-    aside:ibis.Table       # rows that cannot be used, with their `reason`
-    value:Value            # what money means in it
-    purchase:str           # the kind of event that is a purchase
-    check:Callable         # () -> `quality`
-    first:pd.Timestamp     # of the rows kept
-    last:pd.Timestamp
-    n_rows:int             # rows kept
-    n_users:int
-    attributes:pd.DataFrame|None=None   # what is known of users from another table: user_id, perhaps valid_from, and columns
-    more:tuple=()   # pairs (name, function): columns of one's own in every table of features, see `with_columns`
-    time_zone:str|None=None   # the clock of `timestamp`; None is UTC
-    near:tuple=()   # a table, and its sorted Rows in this process; they are ours while the table is
-
+# %% ../../nbs/data/02_events.ipynb #3801c2db-3
+class _Asked:
+    "What events answer when asked, and remember."
     @property
     def rows(self) -> Rows|None: return self.near[1] if self.near and self.near[0] is self.table else None
 
@@ -120,6 +105,24 @@ class Events:
     def quarantine(self) -> pd.DataFrame:
         "The rows set aside, with their reason."
         return self.aside.execute()
+
+# %% ../../nbs/data/02_events.ipynb #3801c2db-2
+@dataclass(frozen=True)
+class Events(_Asked):
+    "A checked log of events."
+    table:ibis.Table       # user_id, timestamp (no zone), event, value, and item_id, order_id, quantity ... where mapped
+    aside:ibis.Table       # rows that cannot be used, with their `reason`
+    value:Value            # what money means in it
+    purchase:str           # the kind of event that is a purchase
+    check:Callable         # () -> `quality`
+    first:pd.Timestamp     # of the rows kept
+    last:pd.Timestamp
+    n_rows:int             # rows kept
+    n_users:int
+    attributes:pd.DataFrame|None=None   # what is known of users from another table: user_id, perhaps valid_from, and columns
+    more:tuple=()   # pairs (name, function): columns of one's own in every table of features, see `with_columns`
+    time_zone:str|None=None   # the clock of `timestamp`; None is UTC
+    near:tuple=()   # a table, and its sorted Rows in this process; they are ours while the table is
 
 # %% ../../nbs/data/02_events.ipynb #bc855e65
 def read_events(
