@@ -29,9 +29,11 @@ def _more(table, columns):
     if columns.cost: more['cost'] = _values(table, columns.cost)
     return more | {part: _number(table, name) for part, name in columns.parts().items() if part in ('quantity', 'discount')}
 
-def _canonical(table, columns, purchase, value):
+def _clean(text): return trimmed(text).lower().nullif('')
+
+def _canonical(table, columns, purchase, value, clean=_clean):
     price = _values(table, columns.value)
-    kind = trimmed(table[columns.event].cast('string')).lower().nullif('') if columns.event else (price < 0).ifelse('return', purchase).fill_null(purchase)
+    kind = clean(table[columns.event].cast('string')) if columns.event else (price < 0).ifelse('return', purchase).fill_null(purchase)
     log = table.select(user_id=_users(table, columns.user), timestamp=_times(table, columns.time, columns.time_zone), event=kind, value=price, **_more(table, columns))
     return log.mutate(price=log.value, value=log.value - log.cost) if columns.cost and value.kind == 'margin' else log
 
@@ -56,9 +58,9 @@ def _log(source, columns, purchase, value):
 
 def _computed(table, source, columns, purchase, value):
     check_columns(table, columns)
-    log = _canonical(table, columns, purchase, value)
-    if isinstance(source, ibis.Table) and log.get_backend() is source.get_backend(): return *_parted(log.cache(), purchase), None   # it stays where it is
-    return kept_near(log.cache() if _is_csv(source) else log, _parted, purchase)
+    if isinstance(source, ibis.Table) and table.get_backend() is source.get_backend(): return *_parted(_canonical(table, columns, purchase, value).cache(), purchase), None   # it stays where it is
+    log = _canonical(table, columns, purchase, value, clean=lambda text: text)
+    return kept_near(log.cache() if _is_csv(source) else log, _parted, purchase, clean=_clean)
 
 def _parted(t, purchase):
     t = t.mutate(reason=_reason(t, purchase))

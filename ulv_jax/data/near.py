@@ -63,12 +63,15 @@ def kept_near(
     parted:Callable,      # (table, kind of a purchase) -> (rows that can be used, rows that cannot)
     purchase:str,
     big:int=BIG_LOG,      # rows that memory can hold
+    clean:Callable=lambda text: text,   # how a kind of event is spelt; asked of each spelling once, not of each row
 ) -> tuple: # (rows kept, rows set aside, the kept ones as sorted Rows)
     "The rows of a log, sorted, in memory or on disk."
-    found = log.event.value_counts(name='n').execute()
-    kinds = tuple(sorted(found['event'].dropna()))
+    found = log.event.value_counts(name='n')
+    found = found.mutate(kind=clean(found.event)).execute()
+    kinds = tuple(sorted(found['kind'].dropna().unique()))
     if len(kinds) > 1000: raise DataError(f"the log has {len(kinds):,} kinds of event, first {', '.join(map(repr, kinds[:3]))}: more than 1,000 are names of something else; map the right column with event_col=")
-    coded = log.mutate(event=log.event.cases(*((k, ibis.literal(i, 'int16')) for i, k in enumerate(kinds))) if kinds else ibis.null('int16'))
+    codes = [(text, ibis.literal(kinds.index(kind), 'int16')) for text, kind in found[['event', 'kind']].dropna().itertuples(index=False)]
+    coded = log.mutate(event=log.event.cases(*codes) if codes else ibis.null('int16'))
     store = _in_memory if found['n'].sum() <= big // (4 if 'text' in log.columns else 1) else _on_disk
     return store(coded, kinds, purchase, parted)
 

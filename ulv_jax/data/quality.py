@@ -47,7 +47,7 @@ def _millionths(column): return (column * 1e6).round().cast('int64')
 def _hits(t, rules):
     "rows, value and users of each rule."
     sums = t.aggregate(**{f'rows_{k}': t[f'rule_{k}'].sum() for k in range(len(rules))}, **{f'value_{k}': _millionths(t.value).sum(where=t[f'rule_{k}']) for k in range(len(rules))})
-    got = sums.execute().iloc[0].fillna(0).to_numpy().reshape(2, -1)
+    got = sums.execute().iloc[0].to_numpy(float, na_value=0.).reshape(2, -1)
     some = {f'{k}': t.user_id.nunique(where=t[f'rule_{k}']) for k in np.flatnonzero(got[0])}   # few rules find anything
     users = t.aggregate(**some).execute().iloc[0] if some else {}
     return pd.DataFrame({'rows': got[0], 'users': [users.get(f'{k}', 0) for k in range(len(rules))], 'value': got[1] / 1e6}, index=[r.name for r in rules])

@@ -46,7 +46,7 @@ DAY_US = 86_400_000_000   # microseconds
 
 def _is_suspect(block, run, new, time, limits, purchase):
     no = block.schema.get_field_index
-    found = _twins(new, time) | (block['event'].indices.to_numpy() == purchase) | block['value'].is_valid().to_numpy(zero_copy_only=False)
+    found = _twins(new, time) | (block['event'].indices.to_numpy() == purchase) | block['price' if no('price') >= 0 else 'value'].is_valid().to_numpy(zero_copy_only=False)
     for most, length in ((limits.per_minute, 60_000_000), (limits.per_day, DAY_US)): found |= _busy(run, time, most, length)
     found |= (time < pd.Timestamp(limits.earliest).value // 1000) | (time >= limits.last().value // 1000)
     found |= _odd_users(block['user_id'].filter(pa.array(new)), limits)[run]
