@@ -164,7 +164,7 @@ def _rows_for(settings, *offsets):
 
 def _columns(model, snapshot, ratio=1.):
     x, offsets = model._read(snapshot)
-    static = model.static_(snapshot.features) if model.static else None
+    static = model.static_(snapshot.features) if model.widths_[1] else None
     answer = answer_all(model.network_, x, offsets, _rows_for(model.training, offsets), static=static)
     return model.head.forecast(answer, model.scale_, ratio)
 
