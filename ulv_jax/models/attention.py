@@ -14,7 +14,7 @@ from jaxtyping import Array, Bool, Float
 from ..data.sequences import FIELDS
 from .base import register
 from .module import Module
-from .network import SequenceNetwork, segments
+from .network import Dropout, SequenceNetwork, segments
 from .recurrent import RecurrentNetwork
 from .sequence import SequenceForecaster
 
@@ -85,7 +85,7 @@ class AttentionBlock(Module):
         self.norms = nnx.List([nnx.LayerNorm(n_hidden, rngs=rngs) for _ in range(2)])
         self.attention = SelfAttention(n_hidden, n_heads, rngs=rngs)
         self.a, self.b = nnx.Linear(n_hidden, 2*n_hidden, rngs=rngs), nnx.Linear(2*n_hidden, n_hidden, rngs=rngs)
-        self.dropout = nnx.Dropout(dropout, rngs=rngs)
+        self.dropout = Dropout(dropout, rngs=rngs)
 
     def __call__(self, h:Float[Array, "row time hidden"], reset:Bool[Array, "row time"]) -> Float[Array, "row time hidden"]:
         h = h + self.dropout(self.attention(self.norms[0](h), reset))

@@ -12,7 +12,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Int
 from .base import register
 from .module import Module
-from .network import SequenceNetwork, segments
+from .network import Dropout, SequenceNetwork, segments
 from .sequence import SequenceForecaster
 
 # %% ../../nbs/models/07_convolution.ipynb #db49b910
@@ -51,7 +51,7 @@ class ConvBlock(Module):
         self.dilation = dilation
         self.w = nnx.List([nnx.Param(start(rngs.params(), (kernel, n_hidden, n_hidden))) for _ in range(2)])
         self.b = nnx.List([nnx.Param(jnp.zeros(n_hidden)) for _ in range(2)])
-        self.dropout = nnx.Dropout(dropout, rngs=rngs)
+        self.dropout = Dropout(dropout, rngs=rngs)
 
     def __call__(self, h:Float[Array, "row time hidden"], segment:Int[Array, "row time"]) -> Float[Array, "row time hidden"]:
         f = h

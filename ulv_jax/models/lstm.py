@@ -8,7 +8,7 @@ __all__ = ['LSTMForecaster']
 # %% ../../nbs/models/05_lstm.ipynb #ee3e5915
 from .base import register
 from .recurrent import RecurrentNetwork
-from .sequence import SequenceForecaster, StepInputs, ValueScale, examples, split_users
+from .sequence import SequenceForecaster
 from .training import Training
 
 # %% ../../nbs/models/05_lstm.ipynb #d0a9a683
@@ -23,5 +23,8 @@ class LSTMForecaster(SequenceForecaster):
         n_layers:int=2,         # LSTM layers
         dropout:float=0.1,      # share of numbers set to 0 in training
         training:Training=Training(),
+        head='mission',         # what is asked for, by name
+        static:bool=False,      # features beside the history
+        checkpoint=None,        # folder; a run that was stopped goes on from there
     ):
-        super().__init__(seed, training, n_hidden=n_hidden, n_layers=n_layers, dropout=dropout)
+        super().__init__(seed, training, head, static, checkpoint, n_hidden=n_hidden, n_layers=n_layers, dropout=dropout)

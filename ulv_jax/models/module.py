@@ -10,6 +10,7 @@ import inspect
 import jax
 import numpy as np
 from flax import nnx
+from ..data.errors import DataError
 
 # %% ../../nbs/models/01_module.ipynb #0b0afab3
 class Module(nnx.Module):
@@ -30,6 +31,10 @@ def from_arrays(
     arrays:dict,    # from `to_arrays`, others beside them are passed over
     prefix:str,
 ): # the tree, holding those arrays
-    "Read back what `to_arrays` named."
+    "Read back what `to_arrays` named; weights of another network are refused."
     paths, tree = jax.tree_util.tree_flatten_with_path(like)
-    return jax.tree_util.tree_unflatten(tree, [arrays[prefix + jax.tree_util.keystr(path)] for path, _ in paths])
+    names = [prefix + jax.tree_util.keystr(path) for path, _ in paths]
+    wanted = [np.shape(leaf) for _, leaf in paths]
+    wrong = [(k, arrays[k].shape if k in arrays else 'missing', w) for k, w in zip(names, wanted) if k not in arrays or arrays[k].shape != w]
+    if wrong: raise DataError(f'the weights are those of another network: {len(wrong)} of {len(names)} arrays do not fit, first {wrong[0][0]}, which is {wrong[0][1]} and should be {wrong[0][2]}; load them with the settings that they were trained with')
+    return jax.tree_util.tree_unflatten(tree, [arrays[k] for k in names])

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float
 from .module import Module
-from .network import SequenceNetwork
+from .network import Dropout, SequenceNetwork
 
 # %% ../../nbs/models/02_recurrent.ipynb #289515fc
 def lstm_step(
@@ -64,7 +64,7 @@ class RecurrentNetwork(SequenceNetwork):
     ):
         self.w3 = nnx.Linear(n_fields, n_hidden, use_bias=False, rngs=rngs)
         self.layers = nnx.List([self.layer(n_hidden, n_hidden, rngs=rngs) for _ in range(n_layers)])
-        self.dropout = nnx.Dropout(dropout, rngs=rngs)
+        self.dropout = Dropout(dropout, rngs=rngs)
         self.w2 = nnx.Linear(n_hidden, n_hidden, rngs=rngs)
         self.w1 = nnx.Linear(n_hidden, 2, rngs=rngs)
 

@@ -1,0 +1,149 @@
+"What must hold for every head, whatever it asks a network for."
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import pytest
+from dataclasses import replace
+from flax import nnx
+from ulv_jax.data.errors import DataError
+from ulv_jax.data.events import read_events
+from ulv_jax.data.snapshots import snapshot, training_snapshots
+from ulv_jax.models.base import load_forecaster, make_forecaster, save_forecaster
+from ulv_jax.models.heads import HEADS, MultiHead, ValueScale, head_spec, make_head
+from ulv_jax.models.mesh import cores_as_devices, data_mesh
+from ulv_jax.models.recurrent import RecurrentNetwork
+from ulv_jax.models.training import Examples, Training, train_network
+
+cores_as_devices()   # before anything is computed
+ALL = [*HEADS, 'mission+quantiles', 'ziln+bernoulli']
+MEAN = [h for h in ALL if h not in ('bernoulli', 'quantiles')]   # those that forecast a value
+each_head, each_mean = pytest.mark.parametrize('name', ALL), pytest.mark.parametrize('name', MEAN)
+
+def some_targets(head, n=64, seed=0):
+    "Outcomes of n customers, four in ten of whom buy nothing."
+    rng = np.random.default_rng(seed)
+    purchases = rng.poisson(rng.gamma(1., 2., n)).astype(float)
+    money = np.where(purchases > 0, purchases*rng.lognormal(0, 1, n), 0)
+    outcome = dict(value=np.minimum(money, 8), money=money, purchases=purchases, bought=(purchases > 0).astype(float))
+    for f in (.25, .5, .75, 1.):
+        part = np.floor(purchases*f)
+        outcome |= {f'value_by_{f:g}': outcome['value']*f, f'purchases_by_{f:g}': part, f'bought_by_{f:g}': (part > 0).astype(float)}
+    return head.target(outcome)
+
+def answers(head, n=64, scale=1., seed=1): return jnp.asarray(np.random.default_rng(seed).normal(size=(n, head.width))*scale, jnp.float32)
+
+@each_head
+def test_one_loss_a_customer_that_no_other_customer_changes(name):
+    head = make_head(name)
+    a, t = answers(head), jnp.asarray(some_targets(head))
+    loss = head(a, t)
+    assert loss.shape == (64,) and jnp.isfinite(loss).all()
+    np.testing.assert_allclose(head(a[5:6], t[5:6]), loss[5:6], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(jax.jit(head)(a, t), loss, rtol=1e-5, atol=1e-5)
+
+@each_head
+def test_shapes_must_agree(name):
+    head = make_head(name)
+    a, t = answers(head), jnp.asarray(some_targets(head))
+    for wrong in ((a[:1], t), (a, t[:1]), (a[:, :-1], t), (jnp.concatenate([a, a], 1), t)):
+        with pytest.raises(ValueError, match='must agree'): head(*wrong)
+
+@each_head
+@pytest.mark.parametrize('scale', [0., 1., 100.])
+def test_gradients_are_finite(name, scale):
+    head = make_head(name)
+    assert jnp.isfinite(jax.grad(lambda a: head(a, jnp.asarray(some_targets(head))).sum())(answers(head, scale=scale))).all()
+
+@each_head
+@pytest.mark.parametrize('scale', [1., 100., 1e10, 1e37])
+def test_forecast_is_finite_and_not_negative_whatever_is_answered(name, scale):
+    head = make_head(name)
+    for ratio in (.1, 1., 4.):
+        columns = head.forecast(np.asarray(answers(head, scale=scale)), ValueScale(1e12, 10., 1.2), ratio)
+        assert all(np.shape(v) == (64,) and np.isfinite(v).all() and (v >= 0).all() for v in columns.values())
+        assert (columns.get('p_purchase', np.zeros(1)) <= 1).all()
+
+@each_head
+def test_a_longer_horizon_is_worth_no_less(name):
+    head = make_head(name)
+    grid = [head.forecast(np.asarray(answers(head, scale=3.)), ratio=r) for r in (.05, .3, .8, 1., 1.5, 4.)]
+    for column in {'ulv', 'p_purchase', 'expected_purchases'} & set(grid[0]): assert (np.diff([g[column] for g in grid], axis=0) >= -1e-12).all()
+
+@each_head
+def test_the_start_is_better_than_nothing_and_repeats(name):
+    head = make_head(name)
+    t = some_targets(head, 2000)
+    start = np.asarray(head.start(t))
+    assert start.shape == (head.width,) and np.isfinite(start).all() and np.isfinite(head.start(np.zeros_like(t))).all()   # also where nobody buys
+    def mean_loss(a): return float(head(jnp.tile(jnp.asarray(a, jnp.float32), (2000, 1)), jnp.asarray(t)).mean())
+    if name != 'mission': assert mean_loss(start) < mean_loss(np.zeros(head.width))
+
+@each_head
+def test_a_head_survives_a_file(name):
+    head = make_head(name)
+    assert make_head(head_spec(head)) == head and hash(make_head(head_spec(head))) == hash(head)
+    assert name not in MEAN or not isinstance(head, MultiHead) or head.name == name
+
+@pytest.fixture(scope='module')
+def shop():
+    rng = np.random.default_rng(0)
+    rows = [(u, day, 8 + g/4) for u, g in enumerate(rng.gamma(2., 12., 150)) for day in np.cumsum(rng.exponential(g, 60)) if day < 400]
+    log = pd.DataFrame(rows, columns=['user_id', 'day', 'value'])
+    events = read_events(log.assign(timestamp=pd.Timestamp('2023-01-01') + pd.to_timedelta(log['day'], 'D')).drop(columns='day'))
+    return training_snapshots(events, '2024-01-01', '30D', n=2), snapshot(events, '2024-01-01', '30D')
+
+def small(head='mission', family='gru', **kwargs):
+    model = type(make_forecaster(family))(0, training=Training(epochs=2, n_rows=8), head=head, n_hidden=8, **kwargs)
+    model.progress = False
+    return model
+
+@each_mean
+def test_a_forecaster_with_any_head_repeats_itself_and_survives_a_file(name, shop, tmp_path):
+    learn, now = shop
+    model = small(name).fit(learn)
+    forecast = model.predict(now)
+    assert (forecast['ulv_lo_90'] <= forecast['ulv']).all() and (forecast['ulv'] <= forecast['ulv_hi_90']).all()
+    assert .3 < forecast['ulv'].mean()/now.labels['value'].mean() < 3 or name in ('mission', 'mission+quantiles')   # which begin at 0
+    loaded = load_forecaster(save_forecaster(model, tmp_path))
+    assert loaded.head == model.head
+    pd.testing.assert_frame_equal(loaded.predict(now), forecast, check_exact=True)
+
+@pytest.mark.parametrize('family', ['lstm', 'cnn', 'attention', 'lstm_attention'])
+def test_features_join_any_network(family, shop, tmp_path):
+    learn, now = shop
+    model = small('nb_spend', family, static=True).fit(learn)
+    forecast = model.predict(now)
+    other = model.predict(replace(now, features=now.features.assign(purchases=0.)))
+    assert (forecast['ulv'] != other['ulv']).any() and np.isfinite(other['ulv']).all()
+    pd.testing.assert_frame_equal(load_forecaster(save_forecaster(model, tmp_path)).predict(now), forecast, check_exact=True)
+
+def test_a_network_that_is_too_wide_is_refused_before_it_is_made(shop):
+    for family in ('lstm', 'gru', 'cnn', 'attention'):
+        model = type(make_forecaster(family))(0, n_hidden=2**20); model.progress = False
+        with pytest.raises(DataError, match='n_hidden=1048576.*GB are free'): model.fit(shop[0])
+
+def test_ctrl_c_is_resumed_to_the_same_bits(shop, tmp_path, monkeypatch):
+    learn, now = shop
+    whole = small().fit(learn).predict(now)
+    import ulv_jax.models.training as training
+    judge, calls = training.valid_loss, []
+    def stop(*args):
+        calls.append(1)
+        if len(calls) == 2: raise KeyboardInterrupt
+        return judge(*args)
+    monkeypatch.setattr(training, 'valid_loss', stop)
+    with pytest.raises(KeyboardInterrupt, match='stopped after 1 of 2 epochs.*goes on from there'): small(checkpoint=tmp_path).fit(learn)
+    monkeypatch.setattr(training, 'valid_loss', judge)
+    pd.testing.assert_frame_equal(small(checkpoint=tmp_path).fit(learn).predict(now), whole, check_exact=True)
+
+def test_dropout_does_not_count_devices():
+    if len(data_mesh().devices.ravel()) < 2: pytest.skip('one device')
+    rng, lengths = np.random.default_rng(0), np.random.default_rng(1).integers(1, 9, 90)
+    offsets = np.concatenate([[0], lengths.cumsum()])
+    data = Examples(rng.normal(size=(offsets[-1], 3)).astype(np.float32), offsets, rng.random((90, 2)).astype(np.float32))
+    def weights(n):
+        net = RecurrentNetwork(3, 8, dropout=.5, rngs=nnx.Rngs(0))
+        train_network(net, data, data, Training(epochs=2, n_rows=8, row_length=8), progress=False, mesh=data_mesh(n))
+        return jax.tree.leaves(nnx.state(net, nnx.Param))
+    for one, two in zip(weights(1), weights(2)): np.testing.assert_allclose(one, two, atol=1e-5)
