@@ -15,6 +15,7 @@ import pandas as pd
 from .columns import Columns, _number, _users, _values, arguments, check_columns, trimmed, used_columns
 from .errors import DataError
 from .near import Kept, kept_near
+from .rows import Rows, span as sorted_span
 from .source import READERS, _is_csv, connect, numbers_among_text, open_table, unreadable
 from .times import _times, check_zone
 from .value import Value, gives_back, price_of
@@ -67,8 +68,8 @@ def _parted(t, purchase):
     return t.filter(t.reason.isnull()).drop('reason'), t.filter(t.reason.notnull())
 
 # %% ../../nbs/data/02_events.ipynb #018655ab
-def _check_purchases(kept, purchase, event_col):
-    if (kept.event == purchase).any().execute(): return
+def _check_purchases(kept, purchase, event_col, rows):
+    if purchase in rows.kinds if rows else (kept.event == purchase).any().execute(): return
     if not event_col: raise DataError('no line can be used as a purchase: every row lacks a user, a time or a value, or has a negative value')
     kinds = kept.event.value_counts().order_by(ibis.desc('event_count')).limit(6).execute()['event'].tolist()
     raise DataError(f"no event is of kind '{purchase}': the kinds in column '{event_col}' are {', '.join(map(repr, kinds)) or 'none'}; say which one is a purchase with purchase=")
@@ -140,18 +141,20 @@ def _named(keep): return None if not keep else dict(keep) if isinstance(keep, di
 def _read(source, columns, attributes, value, purchase):
     if columns.time_zone: check_zone(columns.time_zone)
     kept, aside, rows = _log(source, columns, purchase, value)
-    _check_purchases(kept, purchase, columns.event)
+    _check_purchases(kept, purchase, columns.event, rows)
     value = _with_currency(value, kept, columns, purchase)
     kept = kept.drop('currency') if columns.currency else kept
     numbers = numbers_among_text(source[columns.user]) if isinstance(source, pd.DataFrame) else 0
     return Events(kept, aside, value, purchase, lambda: _quality(kept, aside, purchase, numbers), attributes=attributes, time_zone=columns.time_zone,
-                  near=(kept, rows) if rows else (), **span(kept))
+                  near=(kept, rows) if rows else (), **span(kept, rows))
 
 # %% ../../nbs/data/02_events.ipynb #02e5f015
 def span(
-    table:ibis.Table,   # of events
+    table:ibis.Table,      # of events
+    rows:Rows|None=None,   # the same, sorted: they need no count
 ) -> dict: # first, last, n_rows, n_users
     "From when to when the events are, how many of how many users."
+    if rows: s = sorted_span(rows); return s | dict(first=pd.Timestamp(s['first']), last=pd.Timestamp(s['last']))
     s = table.aggregate(first=table.timestamp.min(), last=table.timestamp.max(), rows=table.count(), users=table.user_id.nunique()).execute().iloc[0]
     return dict(first=pd.Timestamp(s['first']), last=pd.Timestamp(s['last']), n_rows=int(s['rows']), n_users=int(s['users']))
 

@@ -36,11 +36,11 @@ def _named(event, kinds): return event.cases(*enumerate(kinds)) if kinds else ib
 def _in_memory(coded, kinds, purchase, parted):
     connection = coded.get_backend()
     kept, aside = parted(as_table(table := coded.to_pyarrow(), connection), _code(kinds, purchase))
-    aside = aside.mutate(event=_named(aside.event, kinds)).cache()
+    aside = aside.cache()
     if aside.count().execute(): table = kept.to_pyarrow()
     codes = table['event'].combine_chunks()
     table = sort_rows(table.set_column(table.column_names.index('event'), 'event', pa.DictionaryArray.from_arrays(codes, pa.array(kinds, pa.string()))))
-    return as_table(table, connection), aside, Rows(table, kinds)
+    return as_table(table, connection), aside.mutate(event=_named(aside.event, kinds)), Rows(table, kinds)
 
 # %% ../../nbs/data/01e_near.ipynb #01e0000a
 def _on_disk(coded, kinds, purchase, parted):

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SMALL', 'THREADS', 'BLOCK', 'user_numbers', 'order_of', 'in_threads', 'sort_rows', 'Rows', 'with_kinds', 'changes',
-           'whole_users', 'without']
+           'whole_users', 'span', 'without']
 
 # %% ../../nbs/data/01d_rows.ipynb #r0000004
 import os
@@ -62,18 +62,16 @@ def in_threads(
         while waiting: yield waiting.popleft().result()
 
 # %% ../../nbs/data/01d_rows.ipynb #r000000e
-def _ties(table):
-    "Places after which equal times stand in the order of their kinds; None if they do already."
-    user, time, kind = table['user_id'].chunk(0), _microseconds(table), table['event'].chunk(0).indices.to_numpy()
-    same = np.flatnonzero(time[1:] == time[:-1])
-    same = same[pc.equal(user.take(pa.array(same)), user.take(pa.array(same + 1))).to_numpy(zero_copy_only=False)]   # the row before has the same user and time
-    if not (kind[same + 1] < kind[same]).any(): return None
-    first = np.ones(len(table), bool)
-    first[same + 1] = False
+def _by_kind(order, user, time, kind):
+    "The order, equal times of a user put in the order of their kinds."
+    sorted_time = time[order]
+    same = np.flatnonzero(sorted_time[1:] == sorted_time[:-1])
+    same = same[user[order[same]] == user[order[same + 1]]]   # the next row has the same user and time
+    if (kind[order[same + 1]] >= kind[order[same]]).all(): return order
     part = np.union1d(same, same + 1)
-    place = np.arange(len(table))
-    place[part] = part[np.lexsort((kind[part], np.cumsum(first)[part]))]
-    return place
+    group = np.cumsum(~np.isin(part, same + 1, assume_unique=True))
+    order[part] = order[part[np.lexsort((kind[order[part]], group))]]
+    return order
 
 def _microseconds(table): return table['timestamp'].chunk(0).cast(pa.timestamp('us')).view(pa.int64()).to_numpy()
 
@@ -85,14 +83,16 @@ def sort_rows(
 ) -> pa.Table: # the same rows, each column in one piece
     "The rows by user, time and kind."
     if not len(table): return table
-    whole = lambda column: column.combine_chunks().chunk(0) if isinstance(column.combine_chunks(), pa.ChunkedArray) else column.combine_chunks()
-    table = pa.table(list(in_threads(whole, table.columns, THREADS)), table.column_names)
-    for place in (order_of(user_numbers(table['user_id'].chunk(0)), _microseconds(table)), _ties):
-        place = place if isinstance(place, np.ndarray) else place(table)
-        if place is not None: table = _taken(table, pa.array(place))
-    return table
+    table = _each(table, _in_one_piece)
+    user, time = user_numbers(table['user_id'].chunk(0)), _microseconds(table)
+    place = pa.array(_by_kind(order_of(user, time), user, time, table['event'].chunk(0).indices.to_numpy()))
+    return _each(table, lambda column: column.chunk(0).take(place))
 
-def _taken(table, place): return pa.table(list(in_threads(lambda column: column.chunk(0).take(place), table.columns, THREADS)), table.column_names)
+def _each(table, work): return pa.table(list(in_threads(work, table.columns, THREADS)), table.column_names)
+
+def _in_one_piece(column):
+    column = column.combine_chunks()
+    return column.chunk(0) if isinstance(column, pa.ChunkedArray) else column
 
 # %% ../../nbs/data/01d_rows.ipynb #r000000j
 BLOCK = 1 << 20   # rows at once
@@ -145,6 +145,19 @@ def whole_users(
     if held: yield _joined(held)
 
 def _joined(batches): return pa.Table.from_batches(batches).combine_chunks().to_batches()[0]
+
+# %% ../../nbs/data/01d_rows.ipynb #r000000w
+def span(
+    rows:Rows,
+    size:int=BLOCK,   # rows at once
+) -> dict: # first, last (time stamps), n_rows, n_users
+    "From when to when the events are, how many of how many users."
+    n_rows, n_users, ends, before = 0, 0, [], None
+    for batch in rows.batches(['user_id', 'timestamp'], size):
+        user, time = batch['user_id'], pc.min_max(batch['timestamp']).as_py()
+        n_users += int(changes(user).sum()) - (user[0] == before)
+        n_rows, before, ends = n_rows + len(batch), user[-1], [*ends, *time.values()]
+    return dict(first=min(ends, default=None), last=max(ends, default=None), n_rows=n_rows, n_users=n_users)
 
 # %% ../../nbs/data/01d_rows.ipynb #r000000t
 def without(
