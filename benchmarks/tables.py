@@ -1,11 +1,14 @@
 """From a Parquet log to arrays ready for training: this library beside careful pandas and Polars.
 
-    python benchmarks/tables.py --events 10e6            # all three, one after the other, each in its own process
-    python benchmarks/tables.py --events 100e6 --only ulv
+    python benchmarks/tables.py --events 10e6            # all four ways, one after the other, each in its own process
+    python benchmarks/tables.py --events 100e6 --only ulv,ulv_clean
+    python benchmarks/tables.py --events 10e6,100e6 --only ulv     # and how the time grows
+    python benchmarks/tables.py --events 10e6 --profile            # how the time of `ulv_clean` divides
 
 Work: the features of every customer (recency, frequency, money, five windows, each kind of event, rhythm, orders, first order)
-and the last 64 steps of each as float32. Every process reads the same file, uses the same two threads, and reports
-its wall clock, its processor time and its peak memory; the figures are ratios of one run.
+and the last 64 steps of each as float32. Every process reads the same file, uses the same two threads, and reports its wall
+clock, its processor time and its peak memory; the figures are ratios of one run. All ways must agree: the sums of features
+that all of them have, the number of customers, of steps, and the sums of the fields of the steps.
 """
 import argparse, json, os, resource, subprocess, sys, tempfile, time
 from pathlib import Path
@@ -23,23 +26,40 @@ def write_log(n, path, seed=0):
     shop = Shop(assortment=Assortment(returns=0.), population=Population(purchases=1.5, lines=.5, visits=.3, views=1.))
     simulate_log(path, n_events=n, shop=shop, seed=seed, columns=['user_id', 'timestamp', 'event', 'value'])
 
-def ulv(path, clean=False):
+def ulv(path, clean=False, lap=lambda what: None):
     import pandas as pd
     from ulv_jax.data.events import read_events
     from ulv_jax.data.features import rfm
     from ulv_jax.data.sequences import sequences
     from ulv_jax.data.table import features
-    cutoff = pd.Timestamp(CUTOFF)
-    events = read_events(path, event_col='event')
-    if clean:
-        from ulv_jax.data.quality import clean as clean_events
-        events = clean_events(events)
+    from ulv_jax.data.quality import clean as clean_events
+    lap('import the library')
+    cutoff, events = pd.Timestamp(CUTOFF), read_events(path, event_col='event')
+    lap('read, check and sort the log')
+    if clean: events = clean_events(events); lap('clean')
     known = rfm(events, cutoff, pd.Timedelta(days=HORIZON))
+    lap('recency, frequency, money')
     table = features(events, cutoff, known)
+    names, table = list(table), table.to_numpy('float32')
+    lap('the other features')
     steps = sequences(events, cutoff, known.index, LENGTH)
-    return table.to_numpy('float32'), list(table), steps.values, steps.kind, steps.offsets
+    lap('sequences')
+    return table, names, steps.values, steps.kind, steps.offsets
 
 def ulv_clean(path): return ulv(path, clean=True)
+
+def profile(path):
+    "How the time of `ulv_clean` divides, and on how many threads it was spent."
+    now, rows = lambda: (time.perf_counter(), time.process_time()), []
+    last = [now()]
+    def lap(what):
+        end = now()
+        rows.append((what, end[0] - last[0][0], end[1] - last[0][1], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6))
+        last[0] = now()
+    ulv(path, clean=True, lap=lap)
+    total = sum(r[1] for r in rows)
+    print('\n| step | seconds | share | processor seconds | threads busy | peak GB so far |\n|---|---|---|---|---|---|')
+    for what, wall, cpu, peak in rows: print(f'| {what} | {wall:.2f} | {wall/total:.0%} | {cpu:.2f} | {cpu/wall:.1f} | {peak:.2f} |')
 
 def steps_of(row, number, total, gap, age, value, lines, kind, n, np):
     "The last steps, as float32 fields; the columns are sorted by user and time."
@@ -122,29 +142,51 @@ def polars(path):
 
 WAYS = {'ulv': ulv, 'ulv_clean': ulv_clean, 'polars': polars, 'pandas': pandas}
 
+CHECKED = ('purchases', 'spend', 'n_view', 'n_purchase', 'n_click_30d', 'spend_365d', 'best_day', 'gap_cv', 'trend', 'weekend_share', 'tenure', 'days_since_view', 'first_value', 'days_before_first', 'orders')
+
 def one(way, path):
+    import numpy as np
     start = time.perf_counter()
     table, names, steps, kind, offsets = WAYS[way](path)
     wall, used = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF)
-    check = {k: float(table[:, names.index(k)].astype('float64').sum()) for k in ('purchases', 'spend', 'n_view', 'n_click_30d', 'first_value') if k in names}
-    finite = lambda k: float(__import__('numpy').nansum(table[:, names.index(k)].astype('float64')))
-    print(json.dumps(dict(way=way, wall_s=wall, cpu_s=used.ru_utime + used.ru_stime, peak_gb=used.ru_maxrss / 1e6, customers=len(table), features=len(names), steps=len(steps),
-                          sums={k: finite(k) for k in check} | {'steps': steps.sum(0, dtype='float64').round(1).tolist()})))
+    sums = {k: float(np.nansum(table[:, names.index(k)], dtype='float64')) for k in CHECKED}
+    sums |= {f'steps_{k}': float(x) for k, x in enumerate(steps.sum(0, dtype='float64'))} | {'kinds': int((kind * (1 + np.arange(len(kind)) % 97)).sum()), 'offsets': int(offsets.sum()), 'customers': len(table), 'steps': len(steps)}
+    print(json.dumps(dict(way=way, wall_s=wall, cpu_s=used.ru_utime + used.ru_stime, peak_gb=used.ru_maxrss / 1e6, features=len(names), sums=sums)))
+
+def run(way, path):
+    "The figures of one way, in a process of its own; None if it failed."
+    limit = os.environ | {'POLARS_MAX_THREADS': str(THREADS), 'OMP_NUM_THREADS': str(THREADS), 'PYTHONWARNINGS': 'ignore'}
+    done = subprocess.run([sys.executable, __file__, '--one', way, '--log', str(path)], capture_output=True, text=True, env=limit)
+    if done.returncode: print(f'{way} failed ({done.returncode}): {done.stderr.strip().splitlines()[-1:]}', file=sys.stderr); return None
+    return json.loads(done.stdout.splitlines()[-1])
+
+def check_agree(rows):
+    "Every way has the same sums, to what float32 and the order of adding allow."
+    for r in rows[1:]:
+        far = {k: (v, r['sums'][k]) for k, v in rows[0]['sums'].items() if abs(v - r['sums'][k]) > 1e-5 * max(abs(v), 1)}
+        if far: sys.exit(f"{rows[0]['way']} and {r['way']} disagree: {far}")
+
+def show(n, rows):
+    print(f'\n{n:,} events, {rows[0]["sums"]["customers"]:,} customers, {rows[0]["sums"]["steps"]:,} steps, {THREADS} threads; all ways agree\n')
+    print(f'| way | seconds | times {rows[0]["way"]} | processor seconds | times {rows[0]["way"]} | peak GB | features |\n|---|---|---|---|---|---|---|')
+    for r in rows: print(f"| {r['way']} | {r['wall_s']:.1f} | {r['wall_s']/rows[0]['wall_s']:.2f} | {r['cpu_s']:.1f} | {r['cpu_s']/rows[0]['cpu_s']:.2f} | {r['peak_gb']:.2f} | {r['features']} |", flush=True)
 
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    p.add_argument('--events', type=float, default=10e6); p.add_argument('--only'); p.add_argument('--log'); p.add_argument('--one', help=argparse.SUPPRESS)
+    p.add_argument('--events', default='10e6', help='how many; several with commas'); p.add_argument('--only', help='ways, with commas: ' + ', '.join(WAYS))
+    p.add_argument('--profile', action='store_true', help='how the time of ulv_clean divides'); p.add_argument('--log', help='a log of that kind instead of a simulated one'); p.add_argument('--one', help=argparse.SUPPRESS)
     a = p.parse_args()
-    path = Path(a.log or Path(tempfile.gettempdir())/f'ulv_bench_{int(a.events)}.parquet')
-    if a.one: return one(a.one, str(path))
-    if not path.exists(): write_log(int(a.events), path)
-    limit = os.environ | {'POLARS_MAX_THREADS': str(THREADS), 'OMP_NUM_THREADS': str(THREADS)}
-    rows = []
-    for way in (a.only.split(',') if a.only else WAYS):
-        run = subprocess.run([sys.executable, __file__, '--one', way, '--log', str(path)], capture_output=True, text=True, env=limit)
-        if run.returncode: print(f'{way} failed ({run.returncode}): {run.stderr.strip().splitlines()[-1:]}'); continue
-        rows.append(json.loads(run.stdout.splitlines()[-1])); r = rows[-1]
-        print(f"{way:10} {r['wall_s']:7.1f} s  {r['wall_s']/rows[0]['wall_s']:5.2f} x {rows[0]['way']}   cpu {r['cpu_s']:7.1f} s  peak {r['peak_gb']:5.2f} GB  {r['customers']:,} customers, {r['features']} features, {r['steps']:,} steps", flush=True)
-    for r in rows: print(r['way'], r['sums'])
+    if a.one: return one(a.one, a.log)
+    first = {}
+    for n in (int(float(n)) for n in a.events.split(',')):
+        path = Path(a.log or Path(tempfile.gettempdir())/f'ulv_bench_{n}.parquet')
+        if not path.exists(): write_log(n, path)
+        if a.profile: profile(str(path)); continue
+        rows = [r for r in (run(way, path) for way in (a.only.split(',') if a.only else WAYS)) if r]
+        check_agree(rows)
+        show(n, rows)
+        for r in rows:
+            if r['way'] in first: print(f"\n{r['way']}: {n / first[r['way']][0]:.0f} times the events in {r['wall_s'] / first[r['way']][1]:.1f} times the time")
+            first.setdefault(r['way'], (n, r['wall_s']))
 
 if __name__ == '__main__': main()
