@@ -1,6 +1,6 @@
 "The same expressions on Spark and on DuckDB: a real master and worker on loopback, equal results to the last row."
-import os, shutil, socket, subprocess, sys, time
-from contextlib import contextmanager
+import os, shutil, signal, socket, subprocess, sys, time
+from contextlib import contextmanager, suppress
 from pathlib import Path
 import numpy as np
 import pandas as pd
@@ -30,6 +30,11 @@ def wait_for(port, process, seconds=90):
         time.sleep(.1)
     pytest.fail(f'the Spark master does not answer on port {port}')
 
+def stop(process):
+    "End a process and all that it started: a worker starts executors."
+    with suppress(ProcessLookupError): os.killpg(process.pid, signal.SIGKILL)
+    with suppress(subprocess.TimeoutExpired): process.wait(30)
+
 @contextmanager
 def cluster(folder):
     "Master and worker as processes of their own; the address of the master."
@@ -39,13 +44,13 @@ def cluster(folder):
     before, url, running = dict(os.environ), f'spark://127.0.0.1:{port}', []
     os.environ.update(env)
     with open(folder/'out', 'a') as out:
-        run = lambda *args: running.append(subprocess.Popen([home/'bin'/'spark-class', *map(str, args)], env=env, stdout=out, stderr=subprocess.STDOUT)) or running[-1]
+        run = lambda *args: running.append(subprocess.Popen([home/'bin'/'spark-class', *map(str, args)], env=env, stdout=out, stderr=subprocess.STDOUT, start_new_session=True)) or running[-1]
         try:
             wait_for(port, run('org.apache.spark.deploy.master.Master', '--host', '127.0.0.1', '--port', port, '--webui-port', 0))
             run('org.apache.spark.deploy.worker.Worker', '--host', '127.0.0.1', '--cores', 2, '--memory', '1g', '--webui-port', 0, url)
             yield url
         finally:
-            for process in reversed(running): process.kill(); process.wait(30)
+            for process in reversed(running): stop(process)
             os.environ.clear(); os.environ.update(before)
 
 @pytest.fixture(scope='module')
