@@ -55,7 +55,7 @@ OPERATORS = {exp.Mul: '__mul__', exp.Add: '__add__', exp.Sub: '__sub__', exp.Div
 
 def _formula(table, tree):
     if isinstance(tree, str): tree = _parse(tree)
-    if isinstance(tree, exp.Column): return table[tree.name]
+    if isinstance(tree, exp.Column): return _number(table, tree.name)
     if isinstance(tree, exp.Literal) and not tree.is_string: return ibis.literal(float(tree.this))
     if isinstance(tree, exp.Paren): return _formula(table, tree.this)
     if isinstance(tree, exp.Neg): return -_formula(table, tree.this)
@@ -101,8 +101,14 @@ def _number(table, name):
     if col.type().is_numeric(): return col
     bad = table.filter(col.notnull() & col.try_cast('float64').isnull()) if col.type().is_string() else table
     n, total = bad.count().execute(), table.count().execute()
-    if 0 < n < total: raise DataError(f"{n} of {total} values in column '{name}' are no numbers, first {_first(bad, name)}: mend them, or convert the column with pd.to_numeric")
-    raise DataError(f"column '{name}' holds {col.type()}, not numbers (first {_first(table, name)}): convert it, for instance with pd.to_numeric")
+    if 0 < n < total: raise DataError(f"{n} of {total} values in column '{name}' are no numbers, first {_first(bad, name)}: mend them, or {_convert(bad, name)}")
+    raise DataError(f"column '{name}' holds {col.type()}, not numbers (first {_first(table, name)}): {_convert(bad, name)}")
+
+def _convert(bad, name):
+    "What to do with a column that holds no numbers."
+    shown = bad.select(name).limit(3).execute()[name].astype('string')
+    comma = len(shown) and shown.str.fullmatch(r'-?[0-9.]*,[0-9]+').all()
+    return "read the file with pd.read_csv(..., decimal=',')" if comma else 'convert the column with pd.to_numeric'
 
 def _first(table, name, n=3):
     return ', '.join(repr(v) for v in table.select(name).limit(n).execute()[name])
