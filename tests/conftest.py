@@ -1,4 +1,4 @@
-"What several tests need: a browser, and a server for files on loopback."
+"What several tests need: a browser, a server for files on loopback, and a small shop."
 import shutil, threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -42,3 +42,15 @@ def serve():
         return f'http://127.0.0.1:{server.server_port}'
     yield start
     for server in servers: server.shutdown()
+
+@pytest.fixture(scope='session')
+def shop():
+    "150 users who buy at a steady pace, the slower the dearer: two training snapshots, and the one to forecast."
+    import numpy as np, pandas as pd
+    from ulv_jax.data.events import read_events
+    from ulv_jax.data.snapshots import snapshot, training_snapshots
+    rng = np.random.default_rng(0)
+    rows = [(u, day, 8 + g/4) for u, g in enumerate(rng.gamma(2., 12., 150)) for day in np.cumsum(rng.exponential(g, 60)) if day < 400]
+    log = pd.DataFrame(rows, columns=['user_id', 'day', 'value'])
+    events = read_events(log.assign(timestamp=pd.Timestamp('2023-01-01') + pd.to_timedelta(log['day'], 'D')).drop(columns='day'))
+    return training_snapshots(events, '2024-01-01', '30D', n=2), snapshot(events, '2024-01-01', '30D')

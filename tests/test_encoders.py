@@ -9,8 +9,6 @@ from flax import nnx
 from hypothesis import given, settings, strategies as st
 from ulv_jax.data.batches import batches
 from ulv_jax.data.errors import DataError
-from ulv_jax.data.events import read_events
-from ulv_jax.data.snapshots import snapshot, training_snapshots
 from ulv_jax.models.base import load_forecaster, make_forecaster, save_forecaster
 from ulv_jax.models.training import Training
 
@@ -109,14 +107,6 @@ def test_dropout_only_in_training(name):
     net = make(FIELDS, 8, dropout=.5, rngs=nnx.Rngs(0)); x = jnp.ones((1, 4, FIELDS)); reset = (jnp.arange(4) == 0)[None]
     net.train(); assert (net.states(x, reset) != net.states(x, reset)).any()
     net.eval(); assert (net.states(x, reset) == net.states(x, reset)).all()
-
-@pytest.fixture(scope='module')
-def shop():
-    rng = np.random.default_rng(0)
-    rows = [(u, day, 8 + g/4) for u, g in enumerate(rng.gamma(2., 12., 150)) for day in np.cumsum(rng.exponential(g, 60)) if day < 400]
-    log = pd.DataFrame(rows, columns=['user_id', 'day', 'value'])
-    events = read_events(log.assign(timestamp=pd.Timestamp('2023-01-01') + pd.to_timedelta(log['day'], 'D')).drop(columns='day'))
-    return training_snapshots(events, '2024-01-01', '30D', n=2), snapshot(events, '2024-01-01', '30D')
 
 def small(name, seed=0):
     model = type(make_forecaster(name))(seed, training=Training(epochs=2, n_rows=8), n_hidden=8)

@@ -7,8 +7,6 @@ import pytest
 from dataclasses import replace
 from flax import nnx
 from ulv_jax.data.errors import DataError
-from ulv_jax.data.events import read_events
-from ulv_jax.data.snapshots import snapshot, training_snapshots
 from ulv_jax.models.base import load_forecaster, make_forecaster, save_forecaster
 from ulv_jax.models.heads import HEADS, MultiHead, ValueScale, head_spec, make_head
 from ulv_jax.models.mesh import cores_as_devices, data_mesh
@@ -84,14 +82,6 @@ def test_a_head_survives_a_file(name):
     head = make_head(name)
     assert make_head(head_spec(head)) == head and hash(make_head(head_spec(head))) == hash(head)
     assert name not in MEAN or not isinstance(head, MultiHead) or head.name == name
-
-@pytest.fixture(scope='module')
-def shop():
-    rng = np.random.default_rng(0)
-    rows = [(u, day, 8 + g/4) for u, g in enumerate(rng.gamma(2., 12., 150)) for day in np.cumsum(rng.exponential(g, 60)) if day < 400]
-    log = pd.DataFrame(rows, columns=['user_id', 'day', 'value'])
-    events = read_events(log.assign(timestamp=pd.Timestamp('2023-01-01') + pd.to_timedelta(log['day'], 'D')).drop(columns='day'))
-    return training_snapshots(events, '2024-01-01', '30D', n=2), snapshot(events, '2024-01-01', '30D')
 
 def small(head='mission', family='gru', **kwargs):
     model = type(make_forecaster(family))(0, training=Training(epochs=2, n_rows=8), head=head, n_hidden=8, **kwargs)
