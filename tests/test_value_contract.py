@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
+from ulv_jax.data.errors import DataError
 from ulv_jax.data.events import read_events
 from ulv_jax.data.quality import clean
 from ulv_jax.data.snapshots import snapshot
@@ -48,6 +49,19 @@ def test_a_refund_after_the_cutoff_changes_nothing_before_it(kind, refunds):
 def test_nor_does_it_after_cleaning():
     refunds = [(int(i), 3600 * int(i)) for i in range(0, len(BEFORE), 2)]
     assert_same(frozen(clean(read(with_refunds(refunds), 'margin'))), known('margin', True))
+
+def test_a_log_cleaned_by_whole_days_is_not_asked_in_the_middle_of_one():
+    "A purchase at ten, refunded at three, would be gone at noon."
+    day = SALES.iloc[:1].assign(timestamp=CUTOFF + pd.Timedelta(hours=10))
+    tidy = clean(read(pd.concat([LOG, day, refund(day, pd.Timedelta(hours=5))], ignore_index=True), 'net'))
+    with pytest.raises(DataError, match='at the cutoff 2024-03-01 12:00 the day is not over: choose a midnight'): snapshot(tidy, '2024-03-01 12:00', '30D', labels=False)
+    assert_same(snapshot(tidy, '2024-03-02', '30D', labels=False), snapshot(clean(read(LOG, 'net')), '2024-03-02', '30D', labels=False))
+
+def test_an_unsigned_refund_gives_its_cost_back_too():
+    "The margin of a sale and its refund is 0, also if the export forgot both signs."
+    sale = SALES.iloc[:1].assign(timestamp=pd.Timestamp('2024-01-05'), user_id=99, value=50., cost=30.)
+    bare = refund(sale, pd.Timedelta(days=3)).assign(value=50., cost=30.)
+    assert frozen(clean(read(pd.concat([LOG, sale, bare], ignore_index=True), 'margin'))).rfm.loc[99, 'spend'] == 0
 
 def test_the_guard_sees_a_refund_before_the_cutoff():
     "The test above can fail."

@@ -68,8 +68,8 @@ def _parted(t, purchase):
     return t.filter(t.reason.isnull()).drop('reason'), t.filter(t.reason.notnull())
 
 # %% ../../nbs/data/02_events.ipynb #018655ab
-def _check_purchases(kept, purchase, event_col, rows):
-    if purchase in rows.kinds if rows else (kept.event == purchase).any().execute(): return
+def _check_purchases(kept, purchase, event_col):
+    if (kept.event == purchase).any().execute(): return
     if not event_col: raise DataError('no line can be used as a purchase: every row lacks a user, a time or a value, or has a negative value')
     kinds = kept.event.value_counts().order_by(ibis.desc('event_count')).limit(6).execute()['event'].tolist()
     raise DataError(f"no event is of kind '{purchase}': the kinds in column '{event_col}' are {', '.join(map(repr, kinds)) or 'none'}; say which one is a purchase with purchase=")
@@ -100,6 +100,7 @@ class Events(Kept):
     attributes:pd.DataFrame|None=None   # what is known of users from another table: user_id, perhaps valid_from, and columns
     more:tuple=()   # pairs (name, function): columns of one's own in every table of features, see `with_columns`
     time_zone:str|None=None   # the clock of `timestamp`; None is UTC
+    whole_days:bool=False     # cleaned of what a day cancelled out: its cutoffs are midnights
     near:tuple=()   # a table, and its sorted Rows in this process; they are ours while the table is
 
     @cached_property
@@ -127,7 +128,7 @@ def read_events(
     currency_col:str|None=None,   # of the value; more than one currency is refused
     keep_cols=None,               # further columns to keep: a list of names, or {name here: name in the log}
     time_zone:str|None=None,      # the shop's clock, as 'Europe/Berlin'; None is UTC
-    attributes:pd.DataFrame|None=None,   # of users: user_id, perhaps valid_from (from when a row holds), and columns
+    attributes=None,              # of users: a table with user_id, perhaps valid_from (from when a row holds), and columns
     value:Value=Value(),          # what money means
     purchase:str='purchase',      # the kind of event that is a purchase
 ) -> Events: # the log, checked; DataError if a column is wrong
@@ -141,9 +142,10 @@ def _named(keep): return None if not keep else dict(keep) if isinstance(keep, di
 def _read(source, columns, attributes, value, purchase):
     if columns.time_zone: check_zone(columns.time_zone)
     kept, aside, rows = _log(source, columns, purchase, value)
-    _check_purchases(kept, purchase, columns.event, rows)
+    _check_purchases(kept, purchase, columns.event)
     value = _with_currency(value, kept, columns, purchase)
     kept = kept.drop('currency') if columns.currency else kept
+    attributes = attributes if attributes is None or isinstance(attributes, pd.DataFrame) else open_table(attributes).to_pandas()
     numbers = numbers_among_text(source[columns.user]) if isinstance(source, pd.DataFrame) else 0
     return Events(kept, aside, value, purchase, lambda: _quality(kept, aside, purchase, numbers), attributes=attributes, time_zone=columns.time_zone,
                   near=(kept, rows) if rows else (), **span(kept, rows))

@@ -35,9 +35,12 @@ def _named(event, kinds): return event.cases(*enumerate(kinds)) if kinds else ib
 # %% ../../nbs/data/01e_near.ipynb #01e00008
 def _in_memory(coded, kinds, purchase, parted):
     connection = coded.get_backend()
-    kept, aside = parted(as_table(table := coded.to_pyarrow(), connection), _code(kinds, purchase))
+    table = coded.to_pyarrow()
+    whole = as_table(table, connection)
+    kept_as, (kept, aside) = whole.get_name(), parted(whole, _code(kinds, purchase))
     aside = aside.cache()
     if aside.count().execute(): table = kept.to_pyarrow()
+    connection.con.unregister(kept_as)   # else the connection would hold the unsorted rows, too
     codes = table['event'].combine_chunks()
     table = sort_rows(table.set_column(table.column_names.index('event'), 'event', pa.DictionaryArray.from_arrays(codes, pa.array(kinds, pa.string()))))
     return as_table(table, connection), aside.mutate(event=_named(aside.event, kinds)), Rows(table, kinds)
@@ -62,7 +65,7 @@ def kept_near(
     log:ibis.Table,
     parted:Callable,      # (table, kind of a purchase) -> (rows that can be used, rows that cannot)
     purchase:str,
-    big:int=BIG_LOG,      # rows that memory can hold
+    big:int|None=None,    # rows that memory can hold; None: BIG_LOG
     clean:Callable=lambda text: text,   # how a kind of event is spelt; asked of each spelling once, not of each row
 ) -> tuple: # (rows kept, rows set aside, the kept ones as sorted Rows)
     "The rows of a log, sorted, in memory or on disk."
@@ -72,7 +75,7 @@ def kept_near(
     if len(kinds) > 1000: raise DataError(f"the log has {len(kinds):,} kinds of event, first {', '.join(map(repr, kinds[:3]))}: more than 1,000 are names of something else; map the right column with event_col=")
     codes = [(text, ibis.literal(kinds.index(kind), 'int16')) for text, kind in found[['event', 'kind']].dropna().itertuples(index=False)]
     coded = log.mutate(event=log.event.cases(*codes) if codes else ibis.null('int16'))
-    store = _in_memory if found['n'].sum() <= big // (4 if 'text' in log.columns else 1) else _on_disk
+    store = _in_memory if found['n'].sum() <= (BIG_LOG if big is None else big) // (4 if 'text' in log.columns else 1) else _on_disk
     return store(coded, kinds, purchase, parted)
 
 # %% ../../nbs/data/01e_near.ipynb #01e00013

@@ -201,7 +201,7 @@ def clean(
     kept, rows = _tidy(report)
     if not (kept.event == events.purchase).any().execute(): raise DataError('no purchase is left after cleaning: ' + str(report).splitlines()[0] + ' See which rule takes them with quality_report(events).table')
     counted = report.table.assign(rows=report.table['counted'])[['rule', 'rows', 'outcome', 'why']]
-    told = dict(table=kept, aside=set_aside(report), check=lambda: counted, near=(kept, rows) if rows else ())
+    told = dict(table=kept, aside=set_aside(report), whole_days=bool(report.table.set_index('rule')['counted'].get('cancelled the same day', 0)) or events.whole_days, check=lambda: counted, near=(kept, rows) if rows else ())
     return replace(events, **told, **({} if kept is events.table else span(kept, rows)))
 
 # %% ../../nbs/data/09_quality.ipynb #d97251e6

@@ -6,6 +6,7 @@
 __all__ = ['OUTCOMES', 'REPAIRS', 'SET_ASIDE', 'TOLD', 'RULES', 'BEFORE', 'NOTHING', 'Limits', 'Rule', 'with_outcome']
 
 # %% ../../nbs/data/08a_rules.ipynb #57f24e17
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 import ibis
@@ -14,6 +15,15 @@ import pandas as pd
 from .errors import DataError
 from .columns import trimmed
 from .value import price_of
+
+# %% ../../nbs/data/08a_rules.ipynb #8a000001
+def as_date(name, text):
+    try: pd.Timestamp(text)
+    except ValueError as e: raise DataError(f"the limit {name}='{text}' is not a date: write it as 1998-01-01") from e
+
+def as_pattern(name, text):
+    try: re.compile(text or '')
+    except re.error as e: raise DataError(f"the limit {name}='{text}' is no pattern ({e}): a bracket that is meant as one is written \\(") from e
 
 # %% ../../nbs/data/08a_rules.ipynb #ac88323d
 @dataclass(frozen=True)
@@ -28,6 +38,10 @@ class Limits:
     double_click:int=10            # seconds within which the same purchase again is suspect
     per_minute:int=60              # one act a second for a minute is no human
     per_day:int=5_000              # nor one each 10 s for 14 hours
+
+    def __post_init__(self):
+        for name in ('earliest', 'latest'): as_date(name, getattr(self, name))
+        for name in ('no_product', 'cancelled'): as_pattern(name, getattr(self, name))
 
     def last(self) -> pd.Timestamp: return pd.Timestamp(self.latest) if self.latest else pd.Timestamp.now().normalize() + pd.Timedelta(days=1)
 
@@ -56,7 +70,7 @@ REPAIRS = (
     Rule('purchase below zero', 'repaired', 'money given back is no purchase; its kind becomes return',
          lambda t, limits: t.bought & (t.value < 0), lambda t: {'event': ibis.literal('return')}),
     Rule('refund above zero', 'repaired', 'money given back is negative; its sign is turned',
-         lambda t, limits: t.event.isin(limits.refunds) & (t.value > 0), lambda t: {'value': -t.value}))
+         lambda t, limits: t.event.isin(limits.refunds) & (t.value > 0), lambda t: {'value': -t.value} | ({'cost': -t.cost.abs()} if 'cost' in t.columns else {})))   # the goods come back, too
 
 # %% ../../nbs/data/08a_rules.ipynb #cd8f48fb
 def _all_rows(events, some=None):

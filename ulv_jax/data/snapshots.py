@@ -105,11 +105,12 @@ def snapshot(
     "Freeze the log at a cutoff."
     cutoff, horizon = as_cutoff(cutoff, events.time_zone), as_horizon(horizon)
     if cutoff > events.last + STALE: raise DataError(f'the cutoff {cutoff:%Y-%m-%d} lies {(cutoff - events.last).days} days after the last event, {events.last:%Y-%m-%d}: what happened between is not in the log; choose an earlier cutoff')
+    if events.whole_days and cutoff != cutoff.normalize(): raise DataError(f"the log was cleaned of purchases cancelled on the same day, and at the cutoff {cutoff:%Y-%m-%d %H:%M} the day is not over: choose a midnight, or clean with with_outcome('kept', 'cancelled the same day')")
     if since is not None: events = watched_since(events, since := as_cutoff(since, events.time_zone), cutoff)
     known = rfm(events, cutoff, horizon)
     actual = _labels(events, cutoff, horizon, known.index) if labels else None
     return Snapshot(cutoff, horizon, events.value, known, features(events, cutoff, known), sequences(events, cutoff, known.index, max_length),
-                    history(events, cutoff, known.index), actual, attributes_at(events.attributes, cutoff, known.index), since)
+                    history(events, cutoff, known.index), actual, attributes_at(events.attributes, cutoff, known.index, events.time_zone), since)
 
 # %% ../../nbs/data/05_snapshots.ipynb #e6feaed1
 _labels = labels   # `snapshot` has an argument of that name

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from .behaviour import kind_features, rhythm_features, window_features
 from .errors import DataError
-from .events import Events, read_events
+from .events import Events, read_events, span
 from .features import before
 from .orders import basket_features, first_order_features
 
@@ -35,20 +35,31 @@ def attributes_at(
     attributes:pd.DataFrame|None,   # user_id, perhaps valid_from, and the attributes
     cutoff:pd.Timestamp,
     users:pd.Index,
+    time_zone:str|None=None,        # clock of the log; None is UTC
 ) -> pd.DataFrame|None: # index as `users`; float or text, missing where unknown
     "What was known of each user from another table."
     if attributes is None: return None
     if 'user_id' not in attributes: raise DataError(f"the table of attributes has no column 'user_id': its columns are {', '.join(map(repr, attributes.columns[:8]))}; rename the one with the user")
-    if 'valid_from' in attributes: attributes = _in_force(attributes, cutoff)
+    if 'valid_from' in attributes: attributes = _in_force(attributes, cutoff, time_zone)
     twice = attributes.loc[attributes['user_id'].duplicated(), 'user_id']
     if len(twice): raise DataError(f"{twice.nunique()} users stand more than once in the table of attributes, first {twice.iloc[0]!r}: keep one row each, or say from when each row holds in a column 'valid_from'")
     _check_same_ids(attributes['user_id'], users)
     at = attributes.set_index('user_id')
-    return pd.DataFrame({name: _plain(at[name], cutoff).reindex(users) for name in at}, index=users)
+    return pd.DataFrame({name: _plain(at[name], cutoff, time_zone).reindex(users) for name in at}, index=users)
 
 # %% ../../nbs/data/03c_table.ipynb #939ba868
-def _in_force(attributes, cutoff):
-    began = pd.to_datetime(attributes['valid_from'], utc=True, errors='coerce').dt.tz_localize(None)
+def _on_clock(times, time_zone):
+    "Time stamps on the clock of the log; those without a zone are on it."
+    return times.dt.tz_convert(time_zone or 'UTC').dt.tz_localize(None) if times.dt.tz else times
+
+def _dates(column, time_zone):
+    "A column of dates on the clock of the log, whichever zone each of them has."
+    if pd.api.types.is_datetime64_any_dtype(column): return _on_clock(column, time_zone)
+    parsed = column.map(lambda v: pd.to_datetime(v, errors='coerce'))
+    return pd.to_datetime(parsed.map(lambda t: t.tz_convert(time_zone or 'UTC').tz_localize(None) if getattr(t, 'tzinfo', None) else t))
+
+def _in_force(attributes, cutoff, time_zone):
+    began = _dates(attributes['valid_from'], time_zone)
     bad = attributes.loc[began.isna(), 'valid_from']
     if len(bad): raise DataError(f"{len(bad)} rows of the table of attributes have no date in 'valid_from', first {bad.iloc[0]!r}: write it as 1998-01-01; a row that always held may have an early date")
     attributes = attributes.assign(valid_from=began)[began < cutoff]
@@ -58,8 +69,8 @@ def _check_same_ids(given, users):
     kinds = [pd.api.types.is_numeric_dtype(o) for o in (given, users)]
     if len(given) and len(users) and kinds[0] != kinds[1]: raise DataError(f"users are {'numbers' if kinds[0] else 'text'} in the table of attributes, first {given.tolist()[0]!r}, and {'numbers' if kinds[1] else 'text'} in the log, first {users.tolist()[0]!r}: make them the same")
 
-def _plain(x, cutoff):
-    if pd.api.types.is_datetime64_any_dtype(x): return (cutoff - (x.dt.tz_convert('UTC').dt.tz_localize(None) if x.dt.tz else x)) / pd.Timedelta(days=1)
+def _plain(x, cutoff, time_zone):
+    if pd.api.types.is_datetime64_any_dtype(x): return (cutoff - _on_clock(x, time_zone)) / pd.Timedelta(days=1)
     known = x.dropna()
     if pd.api.types.is_numeric_dtype(x) or (len(known) and known.map(lambda o: isinstance(o, (bool, np.bool_))).all()): return x.astype('Float64').astype(float)
     return x.astype('string')
@@ -76,7 +87,8 @@ def with_columns(
 
 # %% ../../nbs/data/03c_table.ipynb #5d0c1a43
 def _own_columns(events, cutoff, users):
-    past = replace(events, table=before(events, cutoff))
+    t = before(events, cutoff)
+    past = replace(events, table=t, aside=events.aside.filter(events.aside.timestamp < ibis.timestamp(cutoff.to_pydatetime())), attributes=None, **span(t)) if events.more else None
     for name, make in events.more:
         frame = make(past, cutoff, users)
         if not frame.index.equals(users): raise DataError(f"the function '{name}' gave {len(frame)} rows for {len(users)} users: it must give one row each, in the order it was handed")

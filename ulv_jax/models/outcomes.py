@@ -29,7 +29,9 @@ def _counted(h, user, back, days):
 def _shares(snapshot, present, parts):
     days = np.round(np.array(parts) * (snapshot.horizon.total_seconds()/86400)).astype(np.int64)
     back = (present.cutoff.ceil('D') - snapshot.cutoff.ceil('D')).days
-    money, bought = _counted(present.history, present.rfm.index.get_indexer(snapshot.rfm.index), back, days)
+    user = present.rfm.index.get_indexer(snapshot.rfm.index)
+    if (user < 0).any() or present.since is not None and present.since > snapshot.cutoff: raise DataError(f'the present, watched since {present.since or "the start of the log"}, does not know all that came after the origin {snapshot.cutoff:%Y-%m-%d}: use expanding origins, or a head that asks for the whole horizon only')
+    money, bought = _counted(present.history, user, back, days)
     money = np.maximum.accumulate(np.maximum(money, 0), axis=1)
     total = money[:, -1:]
     return np.where(total > 0, money/np.where(total > 0, total, 1), np.array(parts)), bought
