@@ -46,7 +46,7 @@ CURRENCY = Annotated[Optional[str], typer.Option(help='Currency, as EUR; written
 CUTOFF = Annotated[str, typer.Option(help='The instant before which everything is known, as 1998-01-01.', show_default=False)]
 END = Annotated[Optional[str], typer.Option(help="The instant before which everything is known. Default: the midnight after the log's last event.", show_default=False)]
 HORIZON = Annotated[str, typer.Option(help='How far to forecast, in days, as 181D.', show_default=False)]
-SEED = Annotated[int, typer.Option(help='Seed of models that draw; the same seed gives the same forecasts.')]
+SEED = Annotated[int, typer.Option(min=0, help='Seed of models that draw; the same seed gives the same forecasts.')]
 QUIET = Annotated[bool, typer.Option('--quiet', help='No progress bars.')]
 
 # %% ../nbs/cli.ipynb #80778268

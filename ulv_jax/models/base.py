@@ -11,6 +11,7 @@ import json
 from pathlib import Path
 import numpy as np
 from jaxtyping import Float
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 from ..data.errors import DataError, nearest
 from ..data.value import Value, check_same_value
@@ -145,8 +146,9 @@ def load_forecaster(path) -> Forecaster: # fitted, gives the same forecasts bit 
     "Read what `save_forecaster` wrote."
     path = Path(path)
     if not (path/'model.json').exists(): raise DataError(f"'{path}' holds no model: model.json is missing; point at the folder that `ulv fit` wrote")
-    head = json.loads((path/'model.json').read_text())
+    try: head, arrays = json.loads((path/'model.json').read_text()), load_file(path/'weights.safetensors')
+    except (ValueError, SafetensorError, FileNotFoundError) as e: raise DataError(f"the model in '{path}' is damaged: fit it again") from e
     model = make_forecaster(head['name'], head['seed'])
     model.value_, model.horizon_days_ = Value(**head['value']), head['horizon_days']
-    model._restore(head['state'], load_file(path/'weights.safetensors'))
+    model._restore(head['state'], arrays)
     return model

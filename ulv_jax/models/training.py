@@ -7,9 +7,9 @@ __all__ = ['Training', 'make_optimizer', 'learning_rates', 'State', 'start_state
            'answer_all', 'train_network', 'valid_loss']
 
 # %% ../../nbs/models/03_training.ipynb #f4278635
-import json, time
+import hashlib, json, time
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, is_dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -184,17 +184,25 @@ def _where(i, b, data):
 # %% ../../nbs/models/03_training.ipynb #47abdfd4
 def _flat(tree): return {str(i): np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(tree))}
 
-def _save_checkpoint(folder, kept, history):
+def _about(train, valid, settings, seed, loss):
+    "What a checkpoint belongs to: another log, setting or loss gives another text."
+    found = hashlib.blake2b(repr((settings, seed, loss if is_dataclass(loss) else None)).encode(), digest_size=16)
+    for part in (train, valid):
+        for array in (part.x, part.offsets, part.target, part.static): found.update(b'' if array is None else np.ascontiguousarray(array))
+    return found.hexdigest()
+
+def _save_checkpoint(folder, kept, history, about):
     folder, name = Path(folder), f'epoch-{len(history)}.safetensors'
     with whole(folder) as part:   # checkpoint.json is written last and moved last: from then on the new file counts
         save_file(_flat(kept), part/name)
-        (part/'checkpoint.json').write_text(json.dumps(dict(file=name, history=history)))
+        (part/'checkpoint.json').write_text(json.dumps(dict(file=name, history=history, about=about)))
     for old in folder.glob('epoch-*.safetensors'):
         if old.name != name: old.unlink()
 
-def _load_checkpoint(folder, like):
+def _load_checkpoint(folder, like, about):
     if folder is None or not Path(folder, 'checkpoint.json').exists(): return like, []
     head = json.loads(Path(folder, 'checkpoint.json').read_text())
+    if head['about'] != about: raise DataError(f"'{folder}' holds a checkpoint of another training: other data, settings, seed or head; use another folder, or remove it")
     arrays, (leaves, tree) = load_file(Path(folder, head['file'])), jax.tree.flatten(like)
     if [arrays[k].shape for k in map(str, range(len(arrays)))] != [leaf.shape for leaf in leaves]: raise DataError(f"'{folder}' holds a checkpoint of another network: use another folder, or remove it")
     return jax.tree.unflatten(tree, [jnp.asarray(arrays[str(i)]) for i in range(len(leaves))]), head['history']
@@ -214,20 +222,21 @@ def train_network(
     "Train until the validation loss stops falling; the best weights are kept."
     mesh = mesh or data_mesh()
     fixed = _fixed(network, train, settings, mesh, seed, loss)
-    (state, best), history = _load_checkpoint(checkpoint, (start_state(network, settings), start_state(network, settings).params))
+    about = None if checkpoint is None else _about(train, valid, settings, seed, loss)
+    (state, best), history = _load_checkpoint(checkpoint, (start_state(network, settings), start_state(network, settings).params), about)
     with tqdm(total=fixed['n_steps']*settings.epochs, initial=int(state.step), disable=None if progress else True, unit='step', leave=False) as bar:
-        try: best = _epochs(network, state, best, history, fixed, train, valid, settings, mesh, seed, bar, checkpoint)
+        try: best = _epochs(network, state, best, history, fixed, train, valid, settings, mesh, seed, bar, checkpoint, about)
         except KeyboardInterrupt: raise KeyboardInterrupt(_stopped(len(history), settings, checkpoint)) from None
     nnx.update(network, jax.tree.map(jnp.asarray, best)); network.eval()
     return history
 
 # %% ../../nbs/models/03_training.ipynb #6cb05302
-def _epochs(network, state, best, history, fixed, train, valid, settings, mesh, seed, bar, checkpoint):
+def _epochs(network, state, best, history, fixed, train, valid, settings, mesh, seed, bar, checkpoint, about):
     while len(history) < settings.epochs and not _stalled(history, settings):
         state, row, users = _train_and_judge(network, state, fixed, train, valid, settings, mesh, (seed, len(history)), bar)
         if all(row['valid_loss'] < h['valid_loss'] for h in history): best = jax.tree.map(np.array, state.params)
         history.append(row)
-        if checkpoint is not None: _save_checkpoint(checkpoint, (state, best), history)
+        if checkpoint is not None: _save_checkpoint(checkpoint, (state, best), history, about)
         bar.set_postfix(train=f"{row['train_loss']:.3f}", valid=f"{row['valid_loss']:.3f}", users_per_s=int(users/row['seconds']))
     return best
 

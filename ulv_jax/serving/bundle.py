@@ -90,7 +90,8 @@ def read_bundle(path) -> Bundle:
     "Read what `write_bundle` wrote."
     file = Path(path)/'bundle.json'
     if not file.exists(): raise DataError(f"'{path}' holds no bundle: bundle.json is missing; point at the folder that `ulv fit` wrote")
-    about = json.loads(file.read_text())
+    try: about = json.loads(file.read_text()); about['format'], about['columns'], about['purchase']
+    except (ValueError, KeyError) as e: raise DataError(f"'{file}' is damaged: fit the model again") from e
     if about['format'] > FORMAT: raise DataError(f"'{path}' was written by ulv_jax {about['ulv_jax']} in a newer format: update this package (it is {__version__})")
     return Bundle(load_forecaster(path), Columns(**about['columns']), about)
 
