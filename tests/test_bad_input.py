@@ -83,7 +83,7 @@ events = read_events(log); report = quality_report(events)
 (folder/'page').mkdir()
 writers = {'quarantine': lambda: write_quarantine(events, folder/'aside.parquet'), 'quality': lambda: write_quality(report, folder/'page'),
            'vectors': lambda: save_vectors(Vectors(pd.Index(['a', 'b']), np.eye(2, 64, dtype=np.float32)), folder/'vectors'),
-           'checkpoint': lambda: _save_checkpoint(folder/'checkpoint', {'w': np.zeros(500)}, [1.])}
+           'checkpoint': lambda: _save_checkpoint(folder/'checkpoint', {'w': np.zeros(500)}, [1.], 'a training')}
 resource.setrlimit(resource.RLIMIT_FSIZE, (64, 64))
 told = {}
 for name, write in writers.items():

@@ -150,7 +150,7 @@ LEAKS = {
     'the whole day of the cutoff': at(lambda cutoff: cutoff.ceil('D')),
     'refunds are taken off what was bought, whenever they come': {name: lambda events, cutoff, *rest, part=honest[name]: part(refunds_first(events, cutoff), cutoff, *rest) for name in ('rfm', 'features', 'history')},
     'kinds of event of the whole log': dict(sequences=lambda events, *rest: replace(honest['sequences'](events, *rest), kinds=events.kinds)),
-    'attributes as they are today': dict(attributes_at=lambda attributes, cutoff, users: honest['attributes_at'](attributes, cutoff + pd.Timedelta(days=400), users)),
+    'attributes as they are today': dict(attributes_at=lambda attributes, cutoff, *rest: honest['attributes_at'](attributes, cutoff + pd.Timedelta(days=400), *rest)),
     **{f'the cutoff counts as known in the {part}': at(INSTANT_LATER, part) for part in PARTS},   # no part is left out of the comparison
 }
 
