@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 from .events import Events, read_events
-from .features import before, days_before, exact_sum
+from .features import before, days_before, exact_sum, whole_sum
 from .rows import THREADS, changes, in_threads, whole_users
 
 # %% ../../nbs/data/03a_behaviour.ipynb #b7493a69
@@ -29,7 +29,7 @@ def window_features(
     columns = {}
     for w, start in since.items():
         inside = days.day >= ibis.timestamp(start.to_pydatetime())
-        columns |= {f'purchases_{w}d': (days.bought & inside).sum(), f'spend_{w}d': exact_sum(days.spend, inside)}
+        columns |= {f'purchases_{w}d': whole_sum(days.bought, inside), f'spend_{w}d': exact_sum(days.spend, inside)}
     frame = days.group_by('user_id').aggregate(**columns).execute().set_index('user_id').astype(float).fillna(0.)
     return frame.assign(**{f'{what}_{w}d': np.nan for w in unseen(events, since) for what in ('purchases', 'spend')})
 
@@ -59,7 +59,7 @@ def _kinds_here(block, n_kinds, cutoff, since):
 def _kinds_there(events, cutoff, since):
     t = before(events, cutoff)
     t = t.select('user_id', 'timestamp', kind=t.event.cases(*[(k, ibis.literal(i, 'int16')) for i, k in enumerate(events.kinds)]))   # numbers group faster than words
-    late = {f'late_{i}': (t.timestamp >= ibis.timestamp(start.to_pydatetime())).sum() for i, start in enumerate(since)}
+    late = {f'late_{i}': whole_sum(t.timestamp >= ibis.timestamp(start.to_pydatetime())) for i, start in enumerate(since)}
     t = t.group_by(['user_id', 'kind']).aggregate(n=t.count(), last=t.timestamp.max(), first=t.timestamp.min(), **late).execute()
     row, users = pd.factorize(t['user_id'], sort=True)
     shape = (len(users), len(events.kinds))
@@ -116,8 +116,8 @@ def rhythm_features(
 ) -> pd.DataFrame: # gap_cv, trend, spend_trend, weekend_share, best_day by customer; NaN where undefined
     "How steady, how recent and how big the purchases are."
     d = _purchase_days(events, cutoff)
-    t = d.group_by('user_id').aggregate(n=d.count(), first=d.number.min(), last=d.number.max(), total=d.number.sum(), squares=(d.gap*d.gap).sum(),
-        weighted=(d.cents*d.number).sum(), cents=d.cents.sum(), weekend=d.weekend.sum(), best_day=d.spend.max()).order_by('user_id').execute().set_index('user_id').astype(float)
+    t = d.group_by('user_id').aggregate(n=d.count(), first=d.number.min(), last=d.number.max(), total=whole_sum(d.number), squares=whole_sum(d.gap*d.gap),
+        weighted=whole_sum(d.cents*d.number), cents=whole_sum(d.cents), weekend=whole_sum(d.weekend), best_day=d.spend.max()).order_by('user_id').execute().set_index('user_id').astype(float)
     age = (cutoff.ceil('D') - pd.Timestamp(0)).days - 1 - t['first']
     gaps, mean = t['n'] - 1, (t['last'] - t['first']) / (t['n'] - 1).where(t['n'] > 1)
     variance = (t['squares'] / gaps.where(gaps > 1) - mean**2).clip(lower=0.)

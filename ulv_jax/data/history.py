@@ -8,13 +8,42 @@ __all__ = ['BIG', 'History', 'history', 'place', 'running', 'rfm_at', 'weeks_aft
 # %% ../../nbs/data/04a_history.ipynb #1b6477db
 from dataclasses import dataclass
 from functools import cached_property
+from functools import partial
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 from .errors import DataError
 from .events import Events, read_events
-from .features import before, exact_sum
-from .value import gives_back, money
+from .features import before, exact_sum, whole_sum
+from .rows import THREADS, in_threads, located, whole_users
+from .sequences import DAY_US
+from .value import counts_as_money, gives_back, money
+
+# %% ../../nbs/data/04a_history.ipynb #1b647702
+def _days_of(block, cutoff, users, events):
+    "row, day since 1970, spend, purchase?, other events, of each user and day in a block of sorted rows."
+    row, time, keep = located(block, users, cutoff)
+    row, day = row[keep], time[keep] // DAY_US
+    at = np.flatnonzero((np.diff(row, prepend=-1) != 0) | (np.diff(day, prepend=0) != 0))
+    if not len(at): return row, day, np.zeros(0), row > 0, row
+    price, value = (block[c].to_numpy(zero_copy_only=False)[keep] for c in ('price' if 'price' in block.schema.names else 'value', 'value'))
+    bought, back = block['event'].indices.to_numpy()[keep] == events.kinds.index(events.purchase), price < 0
+    cents = np.where(counts_as_money(bought, back, events.value) & ~np.isnan(value), value, 0.) * 1e6
+    return row[at], day[at], np.add.reduceat(np.round(cents).astype(np.int64), at) / 1e6, np.logical_or.reduceat(bought, at), np.add.reduceat((~bought & ~back).astype(np.int64), at)
+
+def _days_here(events, cutoff, users):
+    columns = [c for c in ('user_id', 'timestamp', 'event', 'value', 'price') if c in events.table.columns]
+    work = partial(_days_of, cutoff=cutoff, users=users, events=events)
+    return [np.concatenate(x) for x in zip(*in_threads(work, whole_users(events.rows.batches(columns)), THREADS))]
+
+# %% ../../nbs/data/04a_history.ipynb #1b647703
+def _days_there(events, cutoff, users):
+    t = before(events, cutoff)
+    t = t.mutate(day=t.timestamp.truncate('D'), buys=t.event == events.purchase, counted=money(t, events.value, events.purchase).fill_null(0.), returns=gives_back(t))
+    days = t.group_by(['user_id', 'day']).aggregate(spend=exact_sum(t.counted), bought=t.buys.any(), other=whole_sum(~t.buys & ~t.returns)).execute()
+    days = days.assign(row=users.get_indexer(days['user_id'])).query('row >= 0').sort_values(['row', 'day'], kind='stable')
+    number = days['day'].to_numpy('datetime64[D]').astype(np.int64)
+    return days['row'].to_numpy(np.int64), number, days['spend'].to_numpy(float), days['bought'].to_numpy(bool), days['other'].fillna(0).to_numpy().astype(np.int64)
 
 # %% ../../nbs/data/04a_history.ipynb #e3612956
 BIG = 1 << 20   # more days than any log has
@@ -43,13 +72,12 @@ def history(
     users:pd.Index,          # whose days, in this order
 ) -> History:
     "Every day with an event, of every user."
-    t = before(events, cutoff)
-    t = t.mutate(day=t.timestamp.truncate('D'), buys=t.event == events.purchase, counted=money(t, events.value, events.purchase).fill_null(0.), returns=gives_back(t))
-    days = t.group_by(['user_id', 'day']).aggregate(spend=exact_sum(t.counted), bought=t.buys.any(), other=(~t.buys & ~t.returns).sum()).execute()
-    days = days.assign(row=users.get_indexer(days['user_id'])).query('row >= 0').sort_values(['row', 'day'], kind='stable')
-    age = (cutoff.ceil('D') - days['day']).dt.days.to_numpy().astype(np.int64)
-    offsets = np.concatenate([[0], np.bincount(days['row'], minlength=len(users)).cumsum()]).astype(np.int64)
-    return History(age, days['spend'].to_numpy(float), days['bought'].to_numpy(bool), days['other'].fillna(0).to_numpy().astype(np.int64), offsets)
+    row, day, *rest = (_days_here if events.rows else _days_there)(events, cutoff, users)
+    if (np.diff(row) < 0).any():   # the users are asked for in another order than that of the log
+        order = np.argsort(row, kind='stable')
+        row, day, *rest = (x[order] for x in (row, day, *rest))
+    last = cutoff.ceil('D').to_datetime64().astype('datetime64[D]').astype(np.int64)
+    return History(last - day, *rest, np.concatenate([[0], np.bincount(row, minlength=len(users)).cumsum()]).astype(np.int64))
 
 # %% ../../nbs/data/04a_history.ipynb #f75934ba
 def place(

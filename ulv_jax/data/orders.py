@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from .behaviour import kind_features
 from .events import Events, read_events
-from .features import paid_before
+from .features import exact_sum, paid_before
 from .value import money, price_of
 
 # %% ../../nbs/data/03b_orders.ipynb #6bd2cd9a
@@ -26,8 +26,8 @@ def _basket_sums(t):
     if 'category' in names: has['categories'] = t.category.nunique()
     if 'quantity' in names:
         price = ((t.quantity > 0) & (paid > 0)).ifelse(paid / t.quantity.cast('float64').nullif(0.), ibis.null('float64'))
-        has |= {'pieces': (t.quantity.cast('float64') * 1e6).round().cast('int64').sum(), 'price': (price.ln() * 1e6).round().cast('int64').sum(), 'priced': price.count()}
-    if 'discount' in names: has |= {'off': (t.discount * 1e6).round().cast('int64').sum(), 'full': ((paid + t.discount) * 1e6).round().cast('int64').sum()}
+        has |= {'pieces': exact_sum(t.quantity.cast('float64')), 'price': exact_sum(price.ln()), 'priced': price.count()}
+    if 'discount' in names: has |= {'off': exact_sum(t.discount), 'full': exact_sum(paid + t.discount)}
     return has
 
 # %% ../../nbs/data/03b_orders.ipynb #fd5bea99
@@ -43,8 +43,8 @@ def basket_features(
     if 'items' in s: out |= {'items': s['items'], 'repeat_share': 1 - s['items'] / positive(s['named'])}
     if 'categories' in s: out['categories'] = s['categories']
     if 'price' in s:
-        level, shop = s['price'] / 1e6 / positive(s['priced']), s['price'].sum() / 1e6 / max(s['priced'].sum(), 1)
-        out |= {'pieces_per_line': s['pieces'] / 1e6 / s['lines'], 'price_level': level, 'price_vs_shop': level - shop}
+        level, shop = s['price'] / positive(s['priced']), s['price'].sum() / max(s['priced'].sum(), 1)
+        out |= {'pieces_per_line': s['pieces'] / s['lines'], 'price_level': level, 'price_vs_shop': level - shop}
     if 'off' in s: out['discount_share'] = (s['off'] / positive(s['full'])).clip(0., 1.)
     return pd.DataFrame(out)
 
@@ -59,6 +59,6 @@ def first_order_features(
     t = _order_lines(events, cutoff)
     t = t.join(t.group_by('user_id').aggregate(bought=t.timestamp.min()), 'user_id')
     t = t.filter(t.timestamp == t.bought)
-    s = t.group_by('user_id').aggregate(lines=t.count(), value=(money(t, events.value, events.purchase).fill_null(0.) * 1e6).round().cast('int64').sum(), at=t.timestamp.min()).order_by('user_id').execute().set_index('user_id')
-    return pd.DataFrame({'first_value': s['value'] / 1e6, 'first_lines': s['lines'], 'first_weekday': s['at'].dt.day_of_week, 'first_hour': s['at'].dt.hour,
+    s = t.group_by('user_id').aggregate(lines=t.count(), value=exact_sum(money(t, events.value, events.purchase).fill_null(0.)), at=t.timestamp.min()).order_by('user_id').execute().set_index('user_id')
+    return pd.DataFrame({'first_value': s['value'], 'first_lines': s['lines'], 'first_weekday': s['at'].dt.day_of_week, 'first_hour': s['at'].dt.hour,
                          'days_before_first': ((tenure.reindex(s.index) - (cutoff - s['at']) / pd.Timedelta(days=1)) * 86_400e6).round() / 86_400e6}).astype(float)

@@ -42,15 +42,14 @@ def _judged(t, rules, limits):
 
 # %% ../../nbs/data/09_quality.ipynb #c845c384
 MEASURES = ('rows', 'counted', 'users', 'value', 'counted_value')
-def _millionths(column): return (column * 1e6).round().cast('int64')
 
 def _hits(t, rules):
     "rows, value and users of each rule."
-    sums = t.aggregate(**{f'rows_{k}': t[f'rule_{k}'].sum() for k in range(len(rules))}, **{f'value_{k}': _millionths(t.value).sum(where=t[f'rule_{k}']) for k in range(len(rules))})
+    sums = t.aggregate(**{f'rows_{k}': t[f'rule_{k}'].sum() for k in range(len(rules))}, **{f'value_{k}': exact_sum(t.value, t[f'rule_{k}']) for k in range(len(rules))})
     got = sums.execute().iloc[0].to_numpy(float, na_value=0.).reshape(2, -1)
     some = {f'{k}': t.user_id.nunique(where=t[f'rule_{k}']) for k in np.flatnonzero(got[0])}   # few rules find anything
     users = t.aggregate(**some).execute().iloc[0] if some else {}
-    return pd.DataFrame({'rows': got[0], 'users': [users.get(f'{k}', 0) for k in range(len(rules))], 'value': got[1] / 1e6}, index=[r.name for r in rules])
+    return pd.DataFrame({'rows': got[0], 'users': [users.get(f'{k}', 0) for k in range(len(rules))], 'value': got[1]}, index=[r.name for r in rules])
 
 def _with_others(hits, own, t, owners, days):
     "The numbers, with the rows beyond suspicion, which are counted under the last rule."
@@ -59,7 +58,7 @@ def _with_others(hits, own, t, owners, days):
     hits.loc[NOTHING.name, 'users'] = len(pa.chunked_array([owners, *users.chunks], owners.type).unique())
 
 def _counts(t, rules, others=()):
-    hits, own = _hits(t, rules), t.group_by('rule').aggregate(counted=t.rule.count(), counted_value=_millionths(t.delivered_value).sum().cast('float64') / 1e6)
+    hits, own = _hits(t, rules), t.group_by('rule').aggregate(counted=t.rule.count(), counted_value=exact_sum(t.delivered_value))
     own = own.execute().set_index('rule').reindex(hits.index).fillna(0)
     if others: _with_others(hits, own, t, *others)
     table = hits.join(own).reset_index(names='rule')[['rule', *MEASURES]].astype({'rows': int, 'counted': int, 'users': int})

@@ -15,7 +15,7 @@ import pyarrow as pa
 from .events import Events, read_events
 from .features import before
 from .items import CODED, codes, codes_of, looked_up, with_code
-from .rows import BLOCK, THREADS, changes, in_threads, whole_users, with_kinds
+from .rows import BLOCK, THREADS, in_threads, located, whole_users, with_kinds
 
 # %% ../../nbs/data/04_sequences.ipynb #a3fa8635
 FIELDS = ('log_gap', 'log_age', 'log_value', 'log_lines', 'log_count')
@@ -79,10 +79,7 @@ def _numbers(what):
 # %% ../../nbs/data/04_sequences.ipynb #17b2d7a0
 def _arrays(block, users, cutoff, gross, known):
     "row (place among the users), time, kind and money (whole millionths) of each event that counts, and its codes where it has some."
-    starts = np.flatnonzero(changes(block['user_id']))
-    row = np.repeat(users.get_indexer(block['user_id'].take(pa.array(starts)).to_pandas()), np.diff(starts, append=len(block)))
-    time = block['timestamp'].cast(pa.timestamp('us')).view(pa.int64()).to_numpy()
-    keep = (row >= 0) & (time < np.datetime64(cutoff, 'us').astype(np.int64))
+    row, time, keep = located(block, users, cutoff)
     value = block['value'].to_numpy(zero_copy_only=False)[keep]
     money = np.zeros(len(value), np.int64)
     paid = value > 0 if gross else ~np.isnan(value)   # gross: a return gives no money back
