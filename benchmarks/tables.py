@@ -71,6 +71,8 @@ def pandas(path):
     import numpy as np, pandas as pd
     day, cutoff = pd.Timedelta(days=1), pd.Timestamp(CUTOFF)
     log = pd.read_parquet(path)
+    bad = log['user_id'].isna() | log['timestamp'].isna() | log['event'].isna() | ((log['event'] == 'purchase') & log['value'].isna())
+    if bad.any(): log = log[~bad]
     log = log[log['timestamp'] < cutoff]
     log['event'] = log['event'].astype(pd.CategoricalDtype(list(KINDS)))
     bought = log[log['event'] == 'purchase']
@@ -97,7 +99,12 @@ def pandas(path):
     out = out.join(n.add_prefix('n_')).join(((cutoff - kinds['max'].unstack()) / day).add_prefix('days_since_'))
     out['tenure'] = (cutoff - kinds['min'].groupby(level=0).min()) / day
     for w in RECENT: out = out.join(log[log['timestamp'] >= cutoff - w*day].groupby(['user_id', 'event'], observed=True).size().unstack().add_prefix('n_').add_suffix(f'_{w}d'))
-    for k in KINDS: out[f'purchases_per_{k}'] = out['purchases'] / n[k].where(n[k] > 0)
+    for k in KINDS:
+        if k == 'purchase': continue
+        out[f'purchases_per_{k}'] = out['purchases'] / n[k].where(n[k] > 0)
+        for w in RECENT: out[f'purchases_per_{k}_{w}d'] = out[f'purchases_{w}d'] / out[f'n_{k}_{w}d'].where(out[f'n_{k}_{w}d'] > 0)
+    out['frequency'], out['purchases_a_day'], out['spend_a_day'] = out['purchases'] - 1, out['purchases'] / (out['T'] + 1), out['spend'] / (out['T'] + 1)
+    out['spend_a_purchase'], out['share_of_life_active'], out['gaps_since_last'] = out['spend'] / out['purchases'], out['recency'] / (out['T'] + 1), out['since'] / (out['mean_gap'] + 1)
     orders = bought.groupby('user_id')['timestamp'].agg(['size', 'nunique'])
     out['orders'], out['lines_per_order'] = orders['nunique'], orders['size'] / orders['nunique']
     at = bought.groupby('user_id')['timestamp'].transform('min')
@@ -117,7 +124,8 @@ def polars(path):
     from datetime import datetime, timedelta
     cutoff, day, us = datetime.fromisoformat(CUTOFF), timedelta(days=1), 86_400_000_000
     c, days_ago = pl.col, lambda e: (pl.lit(cutoff) - e).dt.total_microseconds() / us
-    log = pl.scan_parquet(path).filter(c('timestamp') < cutoff).with_columns(c('event').cast(pl.Enum(list(KINDS)))).collect()
+    usable = c('user_id').is_not_null() & c('timestamp').is_not_null() & c('event').is_not_null() & ((c('event') != 'purchase') | c('value').is_not_null())
+    log = pl.scan_parquet(path).filter(usable & (c('timestamp') < cutoff)).with_columns(c('event').cast(pl.Enum(list(KINDS)))).collect()
     bought = log.lazy().filter(c('event') == 'purchase')
     days = bought.group_by('user_id', c('timestamp').dt.truncate('1d').alias('day')).agg(c('value').sum()).sort('user_id', 'day').with_columns(number=c('day').dt.epoch('d'))
     days = days.with_columns(gap2=(c('number').diff()**2).over('user_id'))
@@ -132,7 +140,9 @@ def polars(path):
     kinds = log.lazy().group_by('user_id').agg(*(e for k in KINDS for e in (of(k).len().alias(f'n_{k}'), days_ago(of(k).max()).alias(f'days_since_{k}'), *((of(k) >= cutoff - w*day).sum().alias(f'n_{k}_{w}d') for w in RECENT))), arrival=c('timestamp').min())
     orders = bought.group_by('user_id').agg(lines=pl.len(), orders=c('timestamp').n_unique(), at=c('timestamp').min(), first_value=c('value').filter(c('timestamp') == c('timestamp').min()).sum(), first_lines=(c('timestamp') == c('timestamp').min()).sum())
     table = out.join(kinds, on='user_id', how='left').join(orders, on='user_id', how='left').sort('user_id').with_columns(lines_per_order=c('lines')/c('orders'), first_weekday=c('at').dt.weekday(), first_hour=c('at').dt.hour(),
-        days_before_first=(c('at') - c('arrival')).dt.total_microseconds()/us, tenure=days_ago(c('arrival')), *((n/c(f'n_{k}')).alias(f'purchases_per_{k}') for k in KINDS)).collect()
+        days_before_first=(c('at') - c('arrival')).dt.total_microseconds()/us, tenure=days_ago(c('arrival')), *((n/c(f'n_{k}')).alias(f'purchases_per_{k}') for k in KINDS if k != 'purchase'),
+        *((c(f'purchases_{w}d')/c(f'n_{k}_{w}d')).alias(f'purchases_per_{k}_{w}d') for k in KINDS if k != 'purchase' for w in RECENT),
+        frequency=n - 1, purchases_a_day=n/(c('T') + 1), spend_a_day=c('spend')/(c('T') + 1), spend_a_purchase=c('spend')/n, share_of_life_active=c('recency')/(c('T') + 1), gaps_since_last=c('since')/(c('mean_gap') + 1)).collect()
     rows = table.lazy().select('user_id').with_row_index('row')
     steps = log.lazy().join(rows, on='user_id').group_by('row', 'timestamp', c('event').to_physical().alias('kind')).agg(value=c('value').sum(), lines=pl.len()).sort('row', 'timestamp', 'kind')
     steps = steps.with_columns(number=pl.int_range(1, pl.len() + 1).over('row'), total=pl.len().over('row'), gap=(c('timestamp').diff().dt.total_microseconds()/us).over('row').fill_null(0), age=days_ago(c('timestamp'))).filter(c('number') + LENGTH > c('total'))

@@ -153,6 +153,9 @@ def whole_users(
         held.append(batch[end:])
     if held: yield _joined(held)
 
+def _joined(batches): return pa.Table.from_batches(batches).combine_chunks().to_batches()[0]
+
+# %% ../../nbs/data/01d_rows.ipynb #r000000z
 def located(
     block,              # record batch with `user_id` and `timestamp`, the rows of a user side by side
     users:pd.Index,
@@ -163,8 +166,6 @@ def located(
     row = np.repeat(users.get_indexer(block['user_id'].take(pa.array(starts)).to_pandas()), np.diff(starts, append=len(block)))
     time = block['timestamp'].cast(pa.timestamp('us')).view(pa.int64()).to_numpy()
     return row, time, (row >= 0) & (time < np.datetime64(cutoff, 'us').astype(np.int64))
-
-def _joined(batches): return pa.Table.from_batches(batches).combine_chunks().to_batches()[0]
 
 # %% ../../nbs/data/01d_rows.ipynb #r000000w
 def span(
