@@ -15,7 +15,8 @@ from pathlib import Path
 import ibis
 import pyarrow as pa
 from .errors import DataError
-from .rows import Rows, sort_rows
+from .disk import sort_to_file
+from .rows import BLOCK, Rows, sort_rows
 
 # %% ../../nbs/data/01e_near.ipynb #01e00007
 def as_table(
@@ -33,7 +34,7 @@ def _code(kinds, purchase): return kinds.index(purchase) if purchase in kinds el
 def _named(event, kinds): return event.cases(*enumerate(kinds)) if kinds else ibis.null('string')
 
 # %% ../../nbs/data/01e_near.ipynb #01e00008
-def _in_memory(coded, kinds, purchase, parted):
+def _in_memory(coded, kinds, purchase, parted, n):
     connection = coded.get_backend()
     table = coded.to_pyarrow()
     whole = as_table(table, connection)
@@ -46,15 +47,19 @@ def _in_memory(coded, kinds, purchase, parted):
     return as_table(table, connection), aside.mutate(event=_named(aside.event, kinds)), Rows(table, kinds)
 
 # %% ../../nbs/data/01e_near.ipynb #01e0000a
-def _on_disk(coded, kinds, purchase, parted):
+def _on_disk(coded, kinds, purchase, parted, n):
     kept, aside = parted(coded, _code(kinds, purchase))
-    rows = Rows(_sorted_file(kept, kinds), kinds)
+    rows = Rows(_sorted_file(kept, kinds, n), kinds)
     return as_table(rows.source, coded.get_backend()), aside.mutate(event=_named(aside.event, kinds)).cache(), rows
 
-def _sorted_file(coded, kinds):
+def _some(column, n): return column.as_table().sample(min(1., 100_000 / n)).to_pyarrow()[0].combine_chunks()
+
+def _sorted_file(coded, kinds, n):
     path = Path(tempfile.mkdtemp(prefix='ulv_'))/'rows.parquet'
     weakref.finalize(coded.get_backend(), shutil.rmtree, path.parent, ignore_errors=True)   # as long as a table of this connection can ask for it
-    try: coded.order_by(['user_id', 'timestamp', 'event']).mutate(event=lambda t: _named(t.event, kinds)).to_parquet(path)
+    try:
+        sample = _some(coded.user_id, n)   # before the reader is opened: a connection answers one question at a time
+        sort_to_file(coded.to_pyarrow_batches(chunk_size=BLOCK), sample, kinds, n, path)
     except Exception as e: raise DataError(f"the sorted log cannot be written to {path.parent}: {str(e).splitlines()[0]}; make room there, or name another folder in TMPDIR") from e
     return path
 
@@ -75,8 +80,9 @@ def kept_near(
     if len(kinds) > 1000: raise DataError(f"the log has {len(kinds):,} kinds of event, first {', '.join(map(repr, kinds[:3]))}: more than 1,000 are names of something else; map the right column with event_col=")
     codes = [(text, ibis.literal(kinds.index(kind), 'int16')) for text, kind in found[['event', 'kind']].dropna().itertuples(index=False)]
     coded = log.mutate(event=log.event.cases(*codes) if codes else ibis.null('int16'))
-    store = _in_memory if found['n'].sum() <= (BIG_LOG if big is None else big) // (4 if 'text' in log.columns else 1) else _on_disk
-    return store(coded, kinds, purchase, parted)
+    n = int(found['n'].sum())
+    store = _in_memory if n <= (BIG_LOG if big is None else big) // (4 if 'text' in log.columns else 1) else _on_disk
+    return store(coded, kinds, purchase, parted, n)
 
 # %% ../../nbs/data/01e_near.ipynb #01e00013
 def kept_if_few(

@@ -100,6 +100,7 @@ def sort_rows(
 def _each(table, work): return pa.table(list(in_threads(work, table.columns, THREADS)), table.column_names)
 
 def _in_one_piece(column):
+    if pa.types.is_string(column.type) and column.nbytes >= 1 << 31: column = column.cast(pa.large_string())   # more text than an array of texts holds
     column = column.combine_chunks()
     return column.chunk(0) if isinstance(column, pa.ChunkedArray) else column
 
