@@ -14,6 +14,7 @@ from ulv_jax.data.events import read_events
 from ulv_jax.data.guard import differences
 from ulv_jax.data.horizons import horizon_labels
 from ulv_jax.data.snapshots import snapshot, training_snapshots
+from ulv_jax.data.table import with_columns
 from ulv_jax.data.vocabulary import Vocabulary
 
 CUTOFF = pd.Timestamp('2024-05-01 12:00')   # not midnight: a day is partly known
@@ -68,6 +69,23 @@ def property_of_snapshots(pasts=PAST[:1]):
     return holds
 
 def test_any_future_leaves_every_bit(): property_of_snapshots(PAST)()
+
+def elsewhere(past, future, plans):
+    "The same log as a server in UTC writes it, of a shop in Tokyo, with a column of one's own that looks at all it is given."
+    utc = lambda times: times.dt.tz_localize('Asia/Tokyo').dt.tz_convert('UTC')
+    rows = pd.concat([past, future, LAST], ignore_index=True).assign(timestamp=lambda f: utc(f['timestamp']))
+    attributes = lives(plans).assign(valid_from=lambda f: utc(f['valid_from']))
+    own = lambda events, cutoff, users: pd.DataFrame({'rows': events.table.count().execute(), 'to': (cutoff - events.last) / pd.Timedelta(days=1)}, index=users)
+    return with_columns(read_events(rows, attributes=attributes, time_zone='Asia/Tokyo', **ROLES), mine=own)
+
+def test_any_future_on_another_clock_and_in_columns_of_ones_own():
+    base = now(elsewhere(PAST[0], FUTURE, []))
+    assert base.features['mine_rows'].unique().tolist() == [80] and base.rfm.equals(now(log(PAST[0], FUTURE)).rfm)
+    @settings(max_examples=8, **quick)
+    @given(futures(), PLANS)
+    @example(INSTANT, [('u1', 0, 'free', 1.)])
+    def holds(future, plans): assert differences(base, now(elsewhere(PAST[0], future, plans))) == []
+    holds()
 
 def test_the_base_has_everything_that_can_leak():
     s = now(log(PAST[0], FUTURE))
