@@ -116,8 +116,10 @@ class Rows:
     def batches(self, columns, size:int=BLOCK): # -> record batches, in order
         "The rows, a block at a time."
         if isinstance(self.source, pa.Table): return iter(self.source.select(columns).to_batches(max_chunksize=size))
-        found = pq.ParquetFile(self.source, read_dictionary=['event']).iter_batches(size, columns=columns)
-        return (with_kinds(batch, self.kinds) for batch in found)
+        return (with_kinds(batch, self.kinds) for batch in _by_group(pq.ParquetFile(self.source, read_dictionary=['event']), columns, size))
+
+def _by_group(file, columns, size):
+    for g in range(file.num_row_groups): yield from file.iter_batches(size, row_groups=[g], columns=columns)   # asked for all at once, Arrow reads the whole file into memory
 
 def with_kinds(
     batch:pa.RecordBatch,   # with the column `event`, or without
