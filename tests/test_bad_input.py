@@ -158,9 +158,9 @@ def test_a_kind_of_event_never_seen_in_training(tmp_path):
     assert pd.read_parquet(tmp_path/'forecasts.parquet')['ulv'].notna().all()
 
 def test_a_kind_never_seen_in_a_sequence():
-    from ulv_jax.models.sequence import StepInputs
+    from ulv_jax.models.steps import fit_steps
     log = LOG.dropna().assign(event='purchase')
     old = snapshot(read_events(log, event_col='event'), '2023-09-01', '60D').sequences
     new = snapshot(read_events(pd.concat([log, log.iloc[:30].assign(event='wish list', value=None)]), event_col='event'), '2023-09-01', '60D').sequences
-    steps = StepInputs.fit([old])(new)
+    steps = fit_steps([old])(new)
     assert np.isfinite(steps).all() and steps[:, -1].sum() == (new.kind == new.kinds.index('wish list')).sum() > 0

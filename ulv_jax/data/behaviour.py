@@ -47,7 +47,7 @@ def _kinds_here(block, n_kinds, cutoff, since):
     keep = time < cutoff
     cell = ((np.cumsum(new) - 1) * n_kinds + block['event'].indices.to_numpy())[keep]
     users, time = block['user_id'].filter(pa.array(new)), time[keep]
-    count = lambda at: np.bincount(cell[at], minlength=len(users) * n_kinds).reshape(-1, n_kinds)
+    count = lambda at: np.bincount(cell[at], minlength=len(users) * n_kinds).reshape(-1, n_kinds).astype(np.int32)
     last = np.full(len(users) * n_kinds, NEVER)
     last[cell] = time   # times ascend, so that the last one stays
     n, late, first = count(slice(None)), [count(time >= s) for s in since], np.full(len(users), NEVER)
@@ -81,8 +81,8 @@ def _by_kind(events, cutoff, since):
     "users; how often [user, kind], last, first [user], and how often in each window."
     if not events.rows: return _kinds_there(events, cutoff, since)
     work = partial(_kinds_here, n_kinds=len(events.kinds), cutoff=_micro(cutoff), since=[_micro(s) for s in since])
-    users, *parts = zip(*in_threads(work, whole_users(events.rows.batches(('user_id', 'timestamp', 'event'))), THREADS))
-    return [pa.chunked_array(users).to_pandas().to_numpy(), *map(np.concatenate, parts)]
+    users, *parts = map(list, zip(*in_threads(work, whole_users(events.rows.batches(('user_id', 'timestamp', 'event'))), THREADS)))
+    return [pa.chunked_array(users).to_pandas().to_numpy(), *(np.concatenate(parts.pop(0)) for _ in range(len(parts)))]   # each freed once it is joined
 
 # %% ../../nbs/data/03a_behaviour.ipynb #857873ac
 RECENT = (7, 30, 90)   # days
@@ -100,7 +100,7 @@ def kind_features(
     blocks = {'n_{}': n, **{f'n_{{}}_{w}d': np.full(n.shape, np.nan) if w in dark else x for w, x in zip(windows, late)}, 'days_since_{}': days_ago(last)}
     known = np.flatnonzero(n.any(0))   # kinds seen by the cutoff; the others are still to come
     columns = {name.format(events.kinds[i]): block[:, i].astype(float) for name, block in blocks.items() for i in known}
-    return pd.DataFrame(columns | {'tenure': days_ago(first)}, index=pd.Index(users, name='user_id'))
+    return pd.DataFrame(columns | {'tenure': days_ago(first)}, index=pd.Index(users, name='user_id'), copy=False)
 
 # %% ../../nbs/data/03a_behaviour.ipynb #23c8b364
 def _purchase_days(events, cutoff):

@@ -9,11 +9,11 @@ __all__ = ['FeatureNetwork', 'FeatureForecaster']
 import jax
 import numpy as np
 from flax import nnx
+from ..data.inputs import fit_inputs
 from .base import register
 from .network import Dropout, SequenceNetwork
 from .outcomes import check_labels, targets
 from .sequence import SequenceForecaster
-from .static import StaticInputs
 from .training import Examples, Training
 
 # %% ../../nbs/models/08a_mlp_features.ipynb #0814de72
@@ -43,13 +43,13 @@ class FeatureForecaster(SequenceForecaster):
     network = FeatureNetwork
 
     def __init__(self, seed:int=0, training:Training=Training(n_rows=4, epochs=30), head='mission', checkpoint=None, **settings):
-        super().__init__(seed, training, head, True, checkpoint, **settings)
+        super().__init__(seed, training, head, static=True, checkpoint=checkpoint, **settings)
 
     def _measure(self, snapshots):
-        self.static_ = StaticInputs.fit([s.features for s in snapshots])
-        self.widths_ = self.static_.width, 0
+        self.static_ = fit_inputs(snapshots)
+        self.widths_ = len(self.static_.scaler.names), 0
 
-    def _read(self, snapshot): return self.static_(snapshot.features), np.arange(len(snapshot) + 1)
+    def _read(self, snapshot): return self.static_.matrix(snapshot), np.arange(len(snapshot) + 1)
 
     def _examples(self, snapshots, present):
         check_labels(snapshots)

@@ -22,6 +22,8 @@ def segments(
 # %% ../../nbs/models/01a_network.ipynb #f7ebb8b9
 class SequenceNetwork(Module):
     "W1 σ(W2 h + b2) + b1, where `states` says how h comes about."
+    tables = None   # how names are read, if steps have some
+
     def states(self,
         x:Float[Array, "row time field"],
         reset:Bool[Array, "row time"],     # a user begins here
@@ -29,13 +31,13 @@ class SequenceNetwork(Module):
         raise TypeError(f'{type(self).__name__} must say how it reads steps: define states')
 
     def __call__(self,
-        x:Float[Array, "row time field"],
+        x:Float[Array, "row time field"]|dict,   # numbers, or with codes what `tables` read
         reset:Bool[Array, "row time"],     # a user begins here
         row:Int[Array, "slot"],            # where a user lies
         column:Int[Array, "slot"],         # his last step
         static:Float[Array, "slot known"]|None=None,   # what is known of him beside the history
     ) -> Float[Array, "slot answer"]: # value (scaled), and the logit of buying
-        h = self.states(x, reset)[row, column]
+        h = self.states(self.tables(x) if isinstance(x, dict) else x, reset)[row, column]
         if static is not None: h = jnp.concatenate([h, static], axis=-1)
         return self.w1(jax.nn.sigmoid(self.w2(h)))
 

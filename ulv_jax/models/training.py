@@ -100,7 +100,7 @@ def train_step(
     @partial(jax.shard_map, mesh=mesh, in_specs=(P(), *[P('data')]*3), out_specs=P(), check_vma=False)
     def summed(params, batch, target, static):
         batch, target, static = map(_own, (batch, target, static))
-        rows = jax.lax.axis_index('data') * len(batch.x) + jnp.arange(len(batch.x))
+        rows = jax.lax.axis_index('data') * len(batch.reset) + jnp.arange(len(batch.reset))
         own = jax.tree.map(lambda k: row_keys(jax.random.fold_in(k, state.step), rows), keys)
         return jax.lax.psum(jax.value_and_grad(_local_loss)(params, graph, own, rest, loss, batch, target, static), 'data')
     total, gradient = jax.tree.map(lambda a: a / per_batch, summed(state.params, batch, target, static))
@@ -121,7 +121,7 @@ def answer_batch(params, batch:Batch, static, rest, *, graph, mesh:Mesh):
 @dataclass(frozen=True)
 class Examples:
     "Inputs and targets, users end to end."
-    x:np.ndarray         # float32 [step, field]
+    x:np.ndarray|dict    # float32 [step, field]; with names a dictionary, `numbers` and codes
     offsets:np.ndarray   # int64 [user+1]
     target:np.ndarray    # float32 [user, side]: what the head wants to know of the outcome
     static:np.ndarray|None=None   # float32 [user, number]: what is known beside the history
@@ -139,7 +139,7 @@ def _rows(settings, mesh): return -(-settings.n_rows // mesh.size)   # of a shar
 # %% ../../nbs/models/03_training.ipynb #2203f646
 def answer_all(
     network,
-    x:Float[np.ndarray, "step field"],
+    x,                      # float32 [step, field]; with names a dictionary, `numbers` and codes
     offsets:np.ndarray,     # int64 [user+1]
     settings:Training,
     mesh:Mesh|None=None,    # devices; by default all
@@ -174,11 +174,13 @@ def _look(last, data):
     if not np.isfinite(loss := float(loss)): raise FloatingPointError(_where(i, b, data))
     return loss
 
+def _of(x): return x['numbers'] if isinstance(x, dict) else x   # codes are always finite
+
 def _where(i, b, data):
     users = b.user[b.weight > 0]
-    odd = [int(u) for u in users if not np.isfinite(data.target[u]).all() or not np.isfinite(_beside(data.static, np.asarray(u))).all() or not np.isfinite(data.x[data.offsets[u]:data.offsets[u+1]]).all()]
+    odd = [int(u) for u in users if not np.isfinite(data.target[u]).all() or not np.isfinite(_beside(data.static, np.asarray(u))).all() or not np.isfinite(_of(data.x)[data.offsets[u]:data.offsets[u+1]]).all()]
     why = (f'users at positions {odd[:3]} have an input or target that is not finite' if odd
-           else f'all inputs are finite, from {b.x.min():.3g} to {b.x.max():.3g}, the largest target is {np.abs(data.target[users]).max():.3g}: lower the learning rate')
+           else f'all inputs are finite, from {_of(b.x).min():.3g} to {_of(b.x).max():.3g}, the largest target is {np.abs(data.target[users]).max():.3g}: lower the learning rate')
     return f'the loss is not a number at step {i} of the epoch ({len(users)} users, first at positions {users[:3].tolist()}): {why}'
 
 # %% ../../nbs/models/03_training.ipynb #47abdfd4
@@ -188,7 +190,7 @@ def _about(train, valid, settings, seed, loss):
     "What a checkpoint belongs to: another log, setting or loss gives another text."
     found = hashlib.blake2b(repr((settings, seed, loss if is_dataclass(loss) else None)).encode(), digest_size=16)
     for part in (train, valid):
-        for array in (part.x, part.offsets, part.target, part.static): found.update(b'' if array is None else np.ascontiguousarray(array))
+        for array in (*jax.tree.leaves(part.x), part.offsets, part.target, part.static): found.update(b'' if array is None else np.ascontiguousarray(array))
     return found.hexdigest()
 
 def _save_checkpoint(folder, kept, history, about):
