@@ -26,5 +26,6 @@ class LSTMForecaster(SequenceForecaster):
         head='mission',         # what is asked for, by name
         static:bool=False,      # features beside the history
         checkpoint=None,        # folder; a run that was stopped goes on from there
+        members:int=1,          # networks, whose mean is the forecast
     ):
-        super().__init__(seed, training, head, static, checkpoint, n_hidden=n_hidden, n_layers=n_layers, dropout=dropout)
+        super().__init__(seed, training, head, static, checkpoint, members, n_hidden=n_hidden, n_layers=n_layers, dropout=dropout)
