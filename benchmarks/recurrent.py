@@ -49,16 +49,16 @@ def ulv_dense(case):
     at = np.arange(b // n, dtype=np.int32)
     side = lambda a: np.stack([a] * n)
     batch = Batch(x.reshape(n, -1, t, d), reset.reshape(n, -1, t), side(at), side(np.full_like(at, t - 1)), side(at), np.ones((n, b // n), np.float32))
-    batch, target = jax.device_put((batch, y.reshape(n, -1, 2)), by_shard(mesh))
+    batch, target, static = jax.device_put((batch, y.reshape(n, -1, 2), np.zeros((n, b // n, 0), np.float32)), by_shard(mesh))
     network.train()
     (graph, keys, rest), settings = _parts(network), Training()
     state = [start_state(network, settings)]
     def train():
-        state[0], loss = train_step(state[0], batch, target, keys, rest, np.float32(1e-3), np.float32(b), graph=graph, settings=settings, mesh=mesh, loss=mission_loss)
+        state[0], loss = train_step(state[0], batch, target, static, keys, rest, np.float32(1e-3), np.float32(b), graph=graph, settings=settings, mesh=mesh, loss=mission_loss)
         loss.block_until_ready()
     network.eval()
     graph2, params, rest2 = nnx.split(network, nnx.Param, ...)
-    score = lambda: answer_batch(params, batch, rest2, graph=graph2, mesh=mesh).block_until_ready()
+    score = lambda: answer_batch(params, batch, static, rest2, graph=graph2, mesh=mesh).block_until_ready()
     return dict(score_ms=best(score), train_ms=best(train))
 
 # PyTorch

@@ -68,8 +68,10 @@ class RecurrentLayer(Module):
     def __call__(self,
         x:Float[Array, "row time field"],
         reset:Bool[Array, "row time"],     # a user begins here
+        mix:Float[Array, "field mixed"]|None=None,   # W3, if the layer reads a mixture of the fields
     ) -> Float[Array, "row time hidden"]: # h after every step
-        return recur(self.step, x @ self.w[...] + self.b[...], self.u[...], reset)
+        w = self.w[...] if mix is None else mix @ self.w[...]
+        return recur(self.step, x @ w + self.b[...], self.u[...], reset)
 
 # %% ../../nbs/models/06_gru.ipynb #77dfb7f3
 class RNN(RecurrentLayer):

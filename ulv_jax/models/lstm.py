@@ -24,7 +24,10 @@ class LSTMForecaster(SequenceForecaster):
         dropout:float=0.1,      # share of numbers set to 0 in training
         training:Training=Training(),
         head='mission',         # what is asked for, by name
-        static:bool=False,      # features beside the history
+        static:bool=False,      # features and attributes beside the history
+        names:tuple=(),         # what gets a learnt vector for each of its names: 'item', 'category'
+        vectors=None,           # given, by item: projected
         checkpoint=None,        # folder; a run that was stopped goes on from there
+        members:int=1,          # networks, whose mean is the forecast
     ):
-        super().__init__(seed, training, head, static, checkpoint, n_hidden=n_hidden, n_layers=n_layers, dropout=dropout)
+        super().__init__(seed, training, head, static, names, vectors, checkpoint, members, n_hidden=n_hidden, n_layers=n_layers, dropout=dropout)

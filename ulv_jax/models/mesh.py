@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec as P
+from .programs import keep_programs
 
 # %% ../../nbs/models/02a_mesh.ipynb #86f520dd
 def cores_as_devices(
@@ -18,6 +19,7 @@ def cores_as_devices(
 ) -> int: # devices that JAX has now
     "Let JAX see each core of the CPU as a device, unless it is already in use."
     n = n or int(os.environ.get('ULV_CPU_DEVICES') or len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count())
+    keep_programs()
     try: jax.config.update('jax_num_cpu_devices', n)
     except RuntimeError: pass   # JAX is in use
     return len(jax.devices())

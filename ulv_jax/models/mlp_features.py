@@ -42,8 +42,8 @@ class FeatureForecaster(SequenceForecaster):
     "A small network over the features, with the head that is asked for."
     network = FeatureNetwork
 
-    def __init__(self, seed:int=0, training:Training=Training(n_rows=4, epochs=30), head='mission', checkpoint=None, **settings):
-        super().__init__(seed, training, head, static=True, checkpoint=checkpoint, **settings)
+    def __init__(self, seed:int=0, training:Training=Training(n_rows=4, epochs=30), head='mission', checkpoint=None, members:int=1, **settings):
+        super().__init__(seed, training, head, static=True, checkpoint=checkpoint, members=members, **settings)
 
     def _measure(self, snapshots):
         self.static_ = fit_inputs(snapshots)
