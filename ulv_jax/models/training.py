@@ -131,8 +131,10 @@ class Examples:
 # %% ../../nbs/models/03_training.ipynb #555dfb17
 def _beside(static, user): return np.zeros((*user.shape, 0), np.float32) if static is None else static[user]
 
-def _groups(x, offsets, settings, mesh, seed=None):
-    return closing(prefetch(shards(batches(x, offsets, settings.row_length, _rows(settings, mesh), seed), mesh.size)))
+def _groups(x, offsets, settings, mesh, seed=None, n_slots=None):
+    return closing(prefetch(shards(batches(x, offsets, settings.row_length, _rows(settings, mesh), seed, n_slots=n_slots), mesh.size)))
+
+def _slots(settings, mesh): return settings.row_length * max(2, _rows(settings, mesh) // 4)   # of a shard in scoring: enough for users of 4 steps each
 
 def _rows(settings, mesh): return -(-settings.n_rows // mesh.size)   # of a shard
 
@@ -149,7 +151,7 @@ def answer_all(
     network.eval()
     mesh, (graph, params, rest) = mesh or data_mesh(), nnx.split(network, nnx.Param, ...)
     out = None
-    with _groups(x, offsets, settings, mesh) as groups:
+    with _groups(x, offsets, settings, mesh, n_slots=_slots(settings, mesh)) as groups:
         for b in groups:
             a = np.asarray(answer_batch(params, *jax.device_put((b, _beside(static, b.user)), by_shard(mesh)), rest, graph=graph, mesh=mesh))
             if out is None: out = np.zeros((len(offsets) - 1, a.shape[-1]), np.float32)
