@@ -112,16 +112,20 @@ class Block(Snapshot):
         facts:Facts,
         max_length:int=64,   # steps of each customer's sequence
     ):
-        vars(self).update(events=events, cutoff=cutoff, horizon=horizon, facts=facts, max_length=max_length, value=events.value, labels=None, since=None, rfm=rfm(events, cutoff, horizon))
+        vars(self).update(events=events, cutoff=cutoff, horizon=horizon, facts=facts, max_length=max_length, value=events.value, labels=None, since=None)
 
+    @cached_property
+    def users(self): return _users(self.events, self.cutoff)
+    @cached_property
+    def rfm(self): return rfm(self.events, self.cutoff, self.horizon)
     @cached_property
     def features(self): return _as_of_all(features(self.events, self.cutoff, self.rfm), self)
     @cached_property
-    def sequences(self): return sequences(self.events, self.cutoff, self.rfm.index, self.max_length)
+    def sequences(self): return sequences(self.events, self.cutoff, self.users, self.max_length)
     @cached_property
-    def history(self): return history(self.events, self.cutoff, self.rfm.index)
+    def history(self): return history(self.events, self.cutoff, self.users)
     @cached_property
-    def attributes(self): return attributes_at(self.events.attributes, self.cutoff, self.rfm.index, self.events.time_zone)
+    def attributes(self): return attributes_at(self.events.attributes, self.cutoff, self.users, self.events.time_zone)
 
 # %% ../../nbs/data/05e_blocks.ipynb #5c010035
 def _as_of_all(table, block):
@@ -131,3 +135,7 @@ def _as_of_all(table, block):
     money = [f'{what}_{d}d' for what in ('purchases', 'spend') for d in watched(WINDOWS)]
     table = table.assign(**{c: table[c].fillna(0.) if c in table else 0. for c in counts + money})
     return table.assign(price_vs_shop=table['price_level'] - block.facts.price) if 'price_vs_shop' in table else table
+
+def _users(events, cutoff):
+    found = [batch['user_id'].take(pa.array(starts[buys])) for batch in whole_users(events.rows.batches(['user_id', 'timestamp', 'event'])) for starts, buys, _ in [customers_in(batch, events, cutoff)]]
+    return pd.Index(pa.chunked_array(found).to_pandas(), name='user')

@@ -35,7 +35,10 @@ class Snapshot:
     attributes:pd.DataFrame|None=None   # same index: static attributes valid at the cutoff, as given; None if the log has none
     since:pd.Timestamp|None=None # nothing before it is known; None: the whole log
 
-    def __len__(self): return len(self.rfm)
+    @property
+    def users(self) -> pd.Index: return self.rfm.index
+
+    def __len__(self): return len(self.users)
 
 # %% ../../nbs/data/05_snapshots.ipynb #904d8804
 def as_cutoff(

@@ -6,7 +6,7 @@
 __all__ = ['USERS', 'ROWS_AT_ONCE', 'Scoring', 'plan_scoring', 'write_parts', 'score']
 
 # %% ../../nbs/serving/00a_scoring.ipynb #5c010004
-import hashlib, json
+import hashlib, json, shutil
 from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -68,7 +68,7 @@ def _about(s):
                 value=s.model.value_.to_dict(), customers=s.customers, customers_in_a_part=s.n, parts=len(s))
 
 # %% ../../nbs/serving/00a_scoring.ipynb #5c010045
-ROWS = 128   # of a batch, on each device
+ROWS = 256   # of a batch, on each device
 
 def _one_program(model, max_length=64):
     "The model, or each member of an ensemble, told to answer in batches of one shape."
@@ -105,6 +105,7 @@ def plan_scoring(
 def _start(out, about):
     "Write down what is forecast, or check that what lies there is the same."
     file = Path(out)/'_scoring.json'
+    for left in Path(out).glob('.unfinished-*'): shutil.rmtree(left)   # by a run that was killed
     if not file.exists():
         with whole(out) as part: (part/file.name).write_text(json.dumps(about, indent=1))
     try: found = json.loads(file.read_text())
