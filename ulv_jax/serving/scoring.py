@@ -20,7 +20,7 @@ from ..data.events import Events, read_events
 from ..data.snapshots import as_cutoff, as_horizon, check_cutoff
 from ..data.whole import whole
 from ..models.base import Forecaster
-from ..models.mesh import data_mesh
+from ..models.processes import is_first, own_mesh, rank_and_count, wait_for_all, while_all_live
 from ..models.training import Training
 from .bundle import Bundle, check_own_columns, end_of_log, fingerprint, read_bundle
 
@@ -57,9 +57,11 @@ def _forecast(s, k):
     return _one_program(s.model).predict(block).iloc[again:]
 
 # %% ../../nbs/serving/00a_scoring.ipynb #5c010043
+def _learnt(meta): return {k: _learnt(v) if isinstance(v, dict) else v for k, v in meta.items() if k != 'history'}   # which holds seconds
+
 def _model_digest(model):
     meta, arrays = model._state()
-    found = hashlib.blake2b(json.dumps([model.name, model.seed, model.horizon_days_, meta], sort_keys=True, default=str).encode(), digest_size=8)
+    found = hashlib.blake2b(json.dumps([model.name, model.seed, model.horizon_days_, _learnt(meta)], sort_keys=True, default=str).encode(), digest_size=8)
     for name in sorted(arrays): found.update(name.encode() + np.ascontiguousarray(arrays[name]).tobytes())
     return found.hexdigest()
 
@@ -75,7 +77,7 @@ def _one_program(model, max_length=64):
     model = copy(model)
     if hasattr(model, 'members_'): model.members_ = {k: _one_program(m, max_length) for k, m in model.members_.items()}
     if isinstance(getattr(model, 'training', None), Training):
-        model.training = replace(model.training, n_rows=ROWS * data_mesh().size, row_length=max(max_length, model.training.row_length))
+        model.training = replace(model.training, n_rows=ROWS * own_mesh().size, row_length=max(max_length, model.training.row_length))
     return model
 
 # %% ../../nbs/serving/00a_scoring.ipynb #5c010046
@@ -102,16 +104,22 @@ def plan_scoring(
     return Scoring(bundle.model, events, cutoff, horizon, facts_of(events, cutoff, kinds), ends, n, customers)
 
 # %% ../../nbs/serving/00a_scoring.ipynb #5c010061
-def _start(out, about):
+def _start(out, about, clean=True):
     "Write down what is forecast, or check that what lies there is the same."
     file = Path(out)/'_scoring.json'
-    for left in Path(out).glob('.unfinished-*'): shutil.rmtree(left)   # by a run that was killed
+    for left in Path(out).glob('.unfinished-*') if clean else (): shutil.rmtree(left)   # by a run that was killed
     if not file.exists():
         with whole(out) as part: (part/file.name).write_text(json.dumps(about, indent=1))
     try: found = json.loads(file.read_text())
     except ValueError as e: raise DataError(f"'{file}' is damaged: remove the folder '{out}', or name another") from e
     differ = [k for k in about if found.get(k) != about[k]]
     if differ: raise DataError(f"'{out}' holds forecasts of another run: another {', '.join(differ)}; name another folder, or remove it")
+
+def _start_together(out, about):
+    "The first process begins the folder; the others check that they are about the same."
+    if is_first(): _start(out, about)
+    with while_all_live(): wait_for_all('the folder is there')
+    if not is_first(): _start(out, about, clean=False)
 
 def _part(out, k): return Path(out)/f'part-{k:05}.parquet'
 
@@ -125,12 +133,15 @@ def write_parts(
     progress:bool=True,
 ) -> Path: # the folder: part-00000.parquet, ...
     "Forecast the blocks whose part is missing."
-    _start(out, scoring.about())
-    missing = [k for k in range(len(scoring)) if not _part(out, k).exists()]
-    with tqdm(total=len(scoring), initial=len(scoring) - len(missing), disable=None if progress else True, unit='part', leave=False) as bar:
+    _start_together(out, scoring.about())
+    rank, n = rank_and_count()
+    mine = range(rank, len(scoring), n)
+    missing = [k for k in mine if not _part(out, k).exists()]
+    with tqdm(total=len(mine), initial=len(mine) - len(missing), disable=None if progress and is_first() else True, unit='part', leave=False) as bar:
         for k in missing:
             _write_part(scoring.forecast(k), out, k)
             bar.update(1)
+    with while_all_live(): wait_for_all('all parts are written')
     return Path(out)
 
 def score(
