@@ -155,13 +155,23 @@ def fit_command(
 # %% ../nbs/cli.ipynb #e6477360
 def _check_table_name(out):
     from ulv_jax.data.errors import DataError
-    if Path(out).suffix not in ('.parquet', '.csv'): raise DataError(f"'{out}' should end in .parquet or .csv")
-    if Path(out).is_dir(): raise DataError(f"'{out}' is a folder: name a file")
+    if Path(out).suffix not in ('.parquet', '.csv'): raise DataError(f"'{out}' should end in .parquet or .csv, or be a folder's name, without an ending")
+    if Path(out).is_dir(): raise DataError(f"'{out}' is a folder: name a file, or a folder without an ending")
 
 def _write_table(frame, out):
     from ulv_jax.data.whole import whole
     out = Path(out)
     with whole(out.parent) as part: frame.to_csv(part/out.name) if out.suffix == '.csv' else frame.to_parquet(part/out.name)
+
+# %% ../nbs/cli.ipynb #5c0100c2
+def _predict_parts(bundle, events, out, cutoff, horizon):
+    from ulv_jax.serving.bundle import read_bundle
+    from ulv_jax.serving.scoring import plan_scoring, write_parts
+    b = read_bundle(bundle)
+    scoring = plan_scoring(b, events, cutoff=cutoff, horizon=horizon)
+    write_parts(scoring, _folder(out))
+    for line in b.surprises(scoring.events): typer.echo(line)
+    typer.echo(f'{scoring.customers} customers, {scoring.horizon.days} days from {scoring.cutoff:%Y-%m-%d}; written: {len(scoring)} parts in {out}')
 
 # %% ../nbs/cli.ipynb #74723559
 @app.command('predict')
@@ -169,7 +179,7 @@ def _write_table(frame, out):
 def predict_command(
     events:LOG,
     bundle:Annotated[str, typer.Option(help='Folder that `ulv fit` wrote.', show_default=False)],
-    out:Annotated[str, typer.Option(help='File for the forecasts, .parquet or .csv.', show_default=False)],
+    out:Annotated[str, typer.Option(help='File for the forecasts, .parquet or .csv; or a folder, without an ending: then the forecasts are made and written in parts, for logs of any size, and a run that was stopped goes on.', show_default=False)],
     cutoff:END=None,
     horizon:Annotated[Optional[str], typer.Option(help="How far to forecast, in days. Default: the horizon of the bundle.", show_default=False)]=None):
     """Forecast every customer of a log with a fitted bundle.
@@ -181,6 +191,7 @@ def predict_command(
     from ulv_jax.data.events import read_events
     from ulv_jax.data.snapshots import snapshot
     from ulv_jax.serving.bundle import check_own_columns, end_of_log, read_bundle
+    if not Path(out).suffix: return _predict_parts(bundle, events, out, cutoff, horizon)
     _check_table_name(out)
     b = read_bundle(bundle)
     log = read_events(events, **b.read_kwargs())

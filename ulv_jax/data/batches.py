@@ -119,6 +119,7 @@ def batches(
     seed:int|tuple|None=None,             # shuffles the rows; None keeps them in order, for scoring
     start:int=0,                          # batches to pass over: the rest is the same as without
     even:bool=False,                      # as many batches, but with fewer rows when so the last one is full, too
+    n_slots:int|None=None,                # users in a batch, at most, whatever the users are: see below; None: as many as these ones need
 ) -> Iterator[Batch]:
     "All users once, in batches of one shape."
     packing = pack(np.diff(offsets), row_length)
@@ -126,9 +127,9 @@ def batches(
     n = -(-packing.n_rows // n_rows)
     if even and n: n_rows = -(-packing.n_rows // n)
     counts, users = np.bincount(packing.row, minlength=packing.n_rows), np.argsort(packing.row, kind='stable')
-    ends, n_slots = counts.cumsum(), _round_up(int(np.sort(counts)[-n_rows:].sum()))   # of the fullest rows: no order of the rows needs more
-    for k in range(start, n):
-        rows = order[k*n_rows:(k+1)*n_rows]
+    parts = [order[k*n_rows:(k+1)*n_rows] for k in range(n)] if n_slots is None else _deal(counts, n_rows, n_slots)
+    ends, n_slots = counts.cumsum(), n_slots or _round_up(int(np.sort(counts)[-n_rows:].sum()))   # of the fullest rows: no order of the rows needs more
+    for rows in parts[start:]:
         inside = np.concatenate([users[ends[r] - counts[r]:ends[r]] for r in rows])
         yield _fill(x, packing, offsets, inside, np.repeat(np.arange(len(rows)), counts[rows]), n_rows, n_slots)
 
@@ -150,3 +151,12 @@ def padding(
 ) -> float: # in [0, 1)
     "Share of places without a step, empty rows of the last batch included."
     return 1 - sum(int((b.segment > 0).sum()) for b in batches) / sum(b.reset.size for b in batches)
+
+# %% ../../nbs/data/06_batches.ipynb #d3a10002
+def _deal(counts, n_rows, n_slots):
+    "Rows of each batch, so that no batch has more than n_slots users."
+    most = counts.max(initial=0)
+    if n_slots <= most: raise ValueError(f'{n_slots} slots are too few: a row holds up to {most} users, and there must be more slots than that')
+    n = max(-(-len(counts) // n_rows), -(-int(counts.sum()) // int(n_slots - most)))
+    order = np.argsort(-counts, kind='stable')
+    return [order[k::n] for k in range(n)]

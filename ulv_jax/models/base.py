@@ -83,7 +83,7 @@ class Forecaster:
         "Forecast frame for every user of the snapshot, over the snapshot's own horizon."
         if not hasattr(self, 'value_'): raise DataError(f'{self.name}: fit it first, or load a fitted one')
         check_same_value(self.value_, snapshot.value)
-        return forecast_frame(snapshot.rfm.index, self._predict(snapshot))
+        return forecast_frame(snapshot.users, self._predict(snapshot))
 
     def horizon_ratio(self, snapshot) -> float:
         "The horizon asked for, as a multiple of the one learnt from."

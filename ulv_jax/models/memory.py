@@ -30,7 +30,7 @@ def training_bytes(
 
 def free_bytes() -> int|None: # None where nobody says
     "Memory that is left, of the GPU or of the machine."
-    stats = jax.devices()[0].memory_stats() or {}
+    stats = jax.local_devices()[0].memory_stats() or {}
     if 'bytes_limit' in stats: return stats['bytes_limit'] - stats.get('bytes_in_use', 0)
     try: return os.sysconf('SC_AVPHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') + _cached()
     except (AttributeError, OSError, ValueError): return None

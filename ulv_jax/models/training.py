@@ -27,8 +27,9 @@ from ..data.errors import DataError
 from ..data.whole import whole
 from ..data.stream import prefetch
 from .heads import mission_loss
-from .mesh import by_shard, data_mesh, shards
+from .mesh import data_mesh, shards
 from .network import row_keys
+from .processes import check_agree, everywhere, gathered, is_first, of_first, own_mesh, put, while_all_live
 
 # %% ../../nbs/models/03_training.ipynb #be3db8fb
 @dataclass(frozen=True)
@@ -131,8 +132,10 @@ class Examples:
 # %% ../../nbs/models/03_training.ipynb #555dfb17
 def _beside(static, user): return np.zeros((*user.shape, 0), np.float32) if static is None else static[user]
 
-def _groups(x, offsets, settings, mesh, seed=None):
-    return closing(prefetch(shards(batches(x, offsets, settings.row_length, _rows(settings, mesh), seed), mesh.size)))
+def _groups(x, offsets, settings, mesh, seed=None, n_slots=None):
+    return closing(prefetch(shards(batches(x, offsets, settings.row_length, _rows(settings, mesh), seed, n_slots=n_slots), mesh.size)))
+
+def _slots(settings, mesh): return settings.row_length * max(2, _rows(settings, mesh) // 4)   # of a shard in scoring: enough for users of 4 steps each
 
 def _rows(settings, mesh): return -(-settings.n_rows // mesh.size)   # of a shard
 
@@ -142,16 +145,16 @@ def answer_all(
     x,                      # float32 [step, field]; with names a dictionary, `numbers` and codes
     offsets:np.ndarray,     # int64 [user+1]
     settings:Training,
-    mesh:Mesh|None=None,    # devices; by default all
+    mesh:Mesh|None=None,    # devices; by default those of this process
     static=None,            # float32 [user, number]: what is known beside the history
 ) -> Float[np.ndarray, "user answer"]: # with dropout off
     "Answers for every user."
     network.eval()
-    mesh, (graph, params, rest) = mesh or data_mesh(), nnx.split(network, nnx.Param, ...)
-    out = None
-    with _groups(x, offsets, settings, mesh) as groups:
+    mesh, (graph, params, rest) = mesh or own_mesh(), nnx.split(network, nnx.Param, ...)
+    out, (params, rest) = None, everywhere((params, rest), mesh)
+    with _groups(x, offsets, settings, mesh, n_slots=_slots(settings, mesh)) as groups:
         for b in groups:
-            a = np.asarray(answer_batch(params, *jax.device_put((b, _beside(static, b.user)), by_shard(mesh)), rest, graph=graph, mesh=mesh))
+            a = gathered(answer_batch(params, *put((b, _beside(static, b.user)), mesh), rest, graph=graph, mesh=mesh))
             if out is None: out = np.zeros((len(offsets) - 1, a.shape[-1]), np.float32)
             out[b.user[b.weight > 0]] = a[b.weight > 0]
     return out
@@ -161,7 +164,7 @@ def _epoch(state, fixed, data, settings, mesh, rates, seed, bar):
     per_batch, last, total, users = np.float32(fixed['per_batch']), None, 0., 0
     with _groups(data.x, data.offsets, settings, mesh, seed) as groups:
         for i, b in enumerate(groups):
-            inputs = jax.device_put((b, data.target[b.user], _beside(data.static, b.user)), by_shard(mesh))
+            inputs = put((b, data.target[b.user], _beside(data.static, b.user)), mesh)
             total += _look(last, data)
             state, loss = train_step(state, *inputs, fixed['keys'], fixed['rest'], rates[fixed['done'] + i], per_batch, graph=fixed['graph'], settings=fixed['optimizer'], mesh=mesh, loss=fixed['loss'])
             last = i, b, loss; users += int(b.weight.sum()); bar.update(1)
@@ -224,9 +227,10 @@ def train_network(
     "Train until the validation loss stops falling; the best weights are kept."
     mesh = mesh or data_mesh()
     fixed = _fixed(network, train, settings, mesh, seed, loss)
-    about = None if checkpoint is None else _about(train, valid, settings, seed, loss)
+    about = None if checkpoint is None and not mesh.is_multi_process else _about(train, valid, settings, seed, loss)
     (state, best), history = _load_checkpoint(checkpoint, (start_state(network, settings), start_state(network, settings).params), about)
-    with tqdm(total=fixed['n_steps']*settings.epochs, initial=int(state.step), disable=None if progress else True, unit='step', leave=False) as bar:
+    if mesh.is_multi_process: state, fixed = _joined(state, fixed, history, about, mesh)
+    with while_all_live(), tqdm(total=fixed['n_steps']*settings.epochs, initial=int(state.step), disable=None if progress and is_first() else True, unit='step', leave=False) as bar:
         try: best = _epochs(network, state, best, history, fixed, train, valid, settings, mesh, seed, bar, checkpoint, about)
         except KeyboardInterrupt: raise KeyboardInterrupt(_stopped(len(history), settings, checkpoint)) from None
     nnx.update(network, jax.tree.map(jnp.asarray, best)); network.eval()
@@ -238,7 +242,7 @@ def _epochs(network, state, best, history, fixed, train, valid, settings, mesh, 
         state, row, users = _train_and_judge(network, state, fixed, train, valid, settings, mesh, (seed, len(history)), bar)
         if all(row['valid_loss'] < h['valid_loss'] for h in history): best = jax.tree.map(np.array, state.params)
         history.append(row)
-        if checkpoint is not None: _save_checkpoint(checkpoint, (state, best), history, about)
+        if checkpoint is not None and is_first(): _save_checkpoint(checkpoint, (state, best), history, about)
         bar.set_postfix(train=f"{row['train_loss']:.3f}", valid=f"{row['valid_loss']:.3f}", users_per_s=int(users/row['seconds']))
     return best
 
@@ -246,6 +250,13 @@ def _stopped(epochs, settings, checkpoint):
     done = f'training was stopped after {epochs} of {settings.epochs} epochs; '
     if checkpoint is None: return done + 'nothing was saved: name a folder as checkpoint to be able to go on'
     return done + (f"the state after epoch {epochs} is in '{checkpoint}': the same call goes on from there" if epochs else 'no epoch was finished, so that the same call begins anew')
+
+# %% ../../nbs/models/03_training.ipynb #9a0c0061
+def _joined(state, fixed, history, about, mesh):
+    "State and keys on the devices of all processes, which hold the same data and have finished the same epochs."
+    check_agree(about, 'data, settings, seed or head')
+    check_agree(hashlib.blake2b(json.dumps(history).encode(), digest_size=16).hexdigest(), 'finished epochs in its checkpoint folder')
+    return everywhere(state, mesh), fixed | everywhere({k: fixed[k] for k in ('keys', 'rest')}, mesh)
 
 # %% ../../nbs/models/03_training.ipynb #fb24f7d6
 def _fixed(network, train, settings, mesh, seed, loss):
@@ -264,7 +275,7 @@ def _train_and_judge(network, state, fixed, train, valid, settings, mesh, seed, 
     start = time.perf_counter()
     state, train_loss, users = _epoch(state, fixed | dict(done=int(state.step)), train, settings, mesh, fixed['rates'], seed, bar)
     nnx.update(network, jax.tree.map(jnp.copy, state.params))
-    row = dict(epoch=seed[1], train_loss=train_loss, valid_loss=valid_loss(network, valid, settings, fixed['loss'], mesh), seconds=time.perf_counter() - start)
+    row = dict(epoch=seed[1], train_loss=train_loss, valid_loss=of_first(valid_loss(network, valid, settings, fixed['loss'], mesh)), seconds=time.perf_counter() - start)
     return state, row, users
 
 # %% ../../nbs/models/03_training.ipynb #fbff5bf7

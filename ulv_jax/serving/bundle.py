@@ -20,6 +20,7 @@ from ..data.snapshots import snapshot, training_snapshots
 from ..data.value import Value
 from ..data.whole import whole
 from ..models.base import Forecaster, load_forecaster, make_forecaster, save_forecaster
+from ..models.processes import is_first
 
 # %% ../../nbs/serving/00_bundle.ipynb #0d5df2cb
 def fingerprint(events:Events) -> str: # 16 hexadecimal digits
@@ -75,7 +76,8 @@ def write_bundle(
     cutoff:pd.Timestamp,   # the model knows what was before it
     metrics:dict|None=None,  # row of a backtest's leaderboard, if there was one
 ) -> Path: # the directory
-    "Write a fitted model with all that is needed to use it again."
+    "Write a fitted model with all that is needed to use it again; of several processes, the first writes."
+    if not is_first(): return Path(out)
     about = dict(format=FORMAT, ulv_jax=__version__, python=platform.python_version(), packages={p: version(p) for p in PACKAGES},
                  columns=asdict(columns), purchase=events.purchase, cutoff=str(cutoff), horizon_days=model.horizon_days_, metrics=metrics or {},
                  own_columns=[name for name, _ in events.more],
