@@ -18,21 +18,16 @@ import argparse
 from pathlib import Path
 from unittest.mock import patch
 import numpy as np
-from ulv_jax.data import datasets as d
+from cases import CASES
 from ulv_jax.data.errors import DataError
-from ulv_jax.data.events import read_events
 from ulv_jax.data.snapshots import present_of
+from ulv_jax.data.whole import whole
 from ulv_jax.ensemble import stacking
 from ulv_jax.evaluation.rolling import rolling_backtest
+from ulv_jax.evaluation.standing import differences, redrawn, verdict
 from ulv_jax.models.base import make_forecaster, register
 from ulv_jax.models.structured import Settings
 
-CASES = {   # how to read the log, horizon, origins
-    'cdnow': (lambda: read_events(d.cdnow(), **d.CDNOW), '181D', ('1997-07-01', '1997-10-01', '1998-01-01')),
-    'journey': (lambda: read_events(d.complete_journey(), **d.COMPLETE_JOURNEY), '91D', ('2017-04-02', '2017-07-02', '2017-10-01')),
-    'retail': (lambda: read_events(d.online_retail_ii(overlap=False), **d.ONLINE_RETAIL_II), '90D', ('2011-03-14', '2011-06-12', '2011-09-10')),
-    'berka': (lambda: read_events(d.berka(), **d.BERKA), '90D', ('1993-07-04', '1993-10-02', '1993-12-31')),
-}
 ROWS = ('mean', 'persistence_rate', 'persistence_last', 'bg_nbd', 'pareto_nbd', 'prior', 'lightgbm', 'mlp', 'blend', 'ensemble')
 SEASONAL = ('mlp', 'mlp_tweedie')
 KEPT = {}   # what -> (fitted member or the reason why not, its snapshots: held, so that no others get their id)
@@ -83,9 +78,19 @@ def main():
     rows = (*ROWS, *filter(None, a.models.split(',')), *(v for v in VARIANTS if v != 'ensemble'))
     for case in CASES if a.case == 'all' else [a.case]: report(case, run(case, a.folder, rows), Path(a.out))
 
-def report(case, result, out):
+def report(case, result, out, draws=100):
+    "Print what was found, and write the tables that the tutorial reads."
+    days = result.scores['horizon_days'].iloc[0]
     board = result.scores.pivot_table(index=['cutoff', 'model'], columns='metric', values='value', sort=False)
     print(f'\n{case}\n{board.round(3).to_string()}', flush=True)
     for row in result.skipped.itertuples(): print(f'{row.cutoff:%Y-%m-%d} {row.model}: {row.why}')
+    drawn = redrawn(result, days, draws=draws)
+    simple, parts = differences(drawn), differences(drawn, ('ensemble',))
+    with whole(out) as part:
+        result.scores.drop(columns='horizon_days').to_csv(part/f'{case}_scores.csv', index=False, float_format='%.6g')
+        simple[simple['model'].isin(['ensemble', 'mlp', 'prior'])].to_csv(part/f'{case}_simple.csv', index=False, float_format='%.6g')
+        parts[parts['model'].isin(VARIANTS)].to_csv(part/f'{case}_parts.csv', index=False, float_format='%.6g')
+        (part/f'{case}_verdict.txt').write_text(verdict(drawn, result.scores) + '\n')
+    print((Path(out)/f'{case}_verdict.txt').read_text())
 
 if __name__ == '__main__': main()

@@ -80,18 +80,18 @@ def redrawn(
             if actual[at].sum() > 0: found[draw, cutoff] = _mean_losses(actual, truth['purchases'].to_numpy() > 0, forecasts, at)
     return pd.concat(found, names=['draw', 'cutoff', 'model'])
 
-# %% ../../nbs/evaluation/06_standing.ipynb #06ba0013
+# %% ../../nbs/evaluation/06_standing.ipynb #06ba0003
 def _compared(drawn, model, rivals):
-    "One row a metric; `drawn` has the index (draw, model)."
+    "One row a metric that can be told; `drawn` has the index (draw, model)."
     seen = drawn.loc[-1]
     others = [r for r in rivals if r != model and r in seen.index]
     if not others or model not in seen.index: return []
-    best = seen.loc[others].idxmin()
-    return [{'model': model, 'metric': m, 'rival': best[m], 'advantage': seen.loc[best[m], m] - seen.loc[model, m], **_interval(drawn, model, best[m], m)} for m in METRICS if isinstance(best[m], str)]
+    best = {m: seen.loc[others, m].idxmin() for m in METRICS if seen.loc[others, m].notna().any() and seen.loc[model, m] == seen.loc[model, m]}
+    return [{'model': model, 'metric': m, 'rival': best[m], 'advantage': seen.loc[best[m], m] - seen.loc[model, m], **_interval(drawn, model, best[m], m)} for m in best]
 
 def _interval(drawn, model, rival, metric):
     less = (drawn[metric].xs(rival, level='model') - drawn[metric].xs(model, level='model')).drop(-1)
-    lo, hi = np.nanquantile(less, [.025, .975])
+    lo, hi = np.nanquantile(less, [.025, .975]) if less.notna().any() else (np.nan, np.nan)
     return {'lo': lo, 'hi': hi, 'word': 'better' if lo > 0 else 'worse' if hi < 0 else 'not distinguishable'}
 
 # %% ../../nbs/evaluation/06_standing.ipynb #06ba0012
