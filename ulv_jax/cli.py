@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['LOG', 'USER', 'TIME', 'VALUE', 'EVENT', 'ITEM', 'ORDER', 'PURCHASE', 'KIND', 'COST', 'CURRENCY_COL', 'ZONE',
-           'CURRENCY', 'CUTOFF', 'END', 'HORIZON', 'SEED', 'QUIET', 'app', 'clear_errors', 'backtest_command',
-           'fit_command', 'predict_command', 'report_command', 'demo_command', 'main']
+           'CURRENCY', 'CUTOFF', 'END', 'HORIZON', 'SEED', 'ORIGINS', 'EVERY', 'QUIET', 'app', 'clear_errors',
+           'backtest_command', 'fit_command', 'predict_command', 'report_command', 'demo_command', 'main']
 
 # %% ../nbs/cli.ipynb #d074e7f9
 from functools import wraps
@@ -47,6 +47,8 @@ CUTOFF = Annotated[str, typer.Option(help='The instant before which everything i
 END = Annotated[Optional[str], typer.Option(help="The instant before which everything is known. Default: the midnight after the log's last event.", show_default=False)]
 HORIZON = Annotated[str, typer.Option(help='How far to forecast, in days, as 181D.', show_default=False)]
 SEED = Annotated[int, typer.Option(min=0, help='Seed of models that draw; the same seed gives the same forecasts.')]
+ORIGINS = Annotated[int, typer.Option(min=1, help='How many dates to judge at, the cutoff being the newest.')]
+EVERY = Annotated[Optional[str], typer.Option(help='From one date to the one before it, in days, as 91D. Default: the horizon.', show_default=False)]
 QUIET = Annotated[bool, typer.Option('--quiet', help='No progress bars.')]
 
 # %% ../nbs/cli.ipynb #80778268
@@ -92,6 +94,17 @@ def _write_all(result, events, out):
     if events.aside.count().execute(): write_quarantine(events, out/'quarantine.parquet')
     write_report(out)
 
+# %% ../nbs/cli.ipynb #board0a1
+def _roll(log, cutoff, horizon, models, seed, out, origins, every, quiet):
+    from ulv_jax.evaluation.rolling import REFERENCES, last_origins, rolling_backtest
+    from ulv_jax.evaluation.standing import leaderboard, write_standing
+    result = rolling_backtest(log, last_origins(log, cutoff, horizon, origins, every), (horizon,), models, (seed,), folder=out/'forecasts', progress=not quiet)
+    judged = [m for m in models if m in {k[2] for k in result.files}] or [result.scores['model'].iloc[0]]
+    said = write_standing(result, out, next((m for m in ('ensemble', *judged) if m in judged and m not in REFERENCES), judged[-1]))
+    typer.echo(_show(leaderboard(result.scores).droplevel(0).reset_index().drop(columns=['rank_spearman', 'predict_seconds'])))
+    for row in result.skipped.itertuples(): typer.echo(f'{row.model} was left out at {row.cutoff:%Y-%m-%d}: {row.why}')
+    typer.echo(f'{said}\nwritten: {out}/standings.json, {out}/differences.json, {out}/verdict.txt')
+
 # %% ../nbs/cli.ipynb #cd46c348
 @app.command('backtest')
 @clear_errors
@@ -101,18 +114,22 @@ def backtest_command(
     user_col:USER='user_id', time_col:TIME='timestamp', value_col:VALUE='value', event_col:EVENT=None, item_col:ITEM=None, order_col:ORDER=None,
     cost_col:COST=None, currency_col:CURRENCY_COL=None, time_zone:ZONE=None,
     purchase:PURCHASE='purchase', value_kind:KIND='net', currency:CURRENCY=None,
-    models:Annotated[str, typer.Option(help="Names of models with commas between them, or 'default'.")]='default', seed:SEED=0, quiet:QUIET=False):
+    models:Annotated[str, typer.Option(help="Names of models with commas between them, or 'default'.")]='default', seed:SEED=0, quiet:QUIET=False,
+    origins:ORIGINS=1, every:EVERY=None):
     """Judge every model on a log whose future is known.
 
     Each model is fitted on what was known before the cutoff, forecasts every customer's value in the horizon after it, and is compared with what happened. The population is every user with a purchase before the cutoff; the actual value is the net spend in the horizon, floored at 0.
 
     Writes into the folder: **leaderboard.json** (one row a model), **predictions.parquet** (one row a model and user), **report.html** (open it in a browser), run.json, quality.json and sufficiency.json (is there enough in the log?); quarantine.parquet if rows were set aside.
 
+    With **--origins** 3 the same is asked at the cutoff and at two earlier dates, with the reference models always among them. The folder then holds scores.parquet, standings.json, differences.json and verdict.txt, and every forecast in forecasts/: a run that was stopped goes on from there.
+
     Example: `ulv backtest cdnow.parquet --user-col customer_id --time-col date --value-col dollar_value --cutoff 1998-01-01 --horizon 181D --out cdnow`
     """
     from ulv_jax.evaluation.backtest import backtest
     out, chosen = _folder(out), _models(models)
     log = _read(events, _columns(user_col, time_col, value_col, event_col, item_col, order_col, cost_col, currency_col, time_zone), purchase, value_kind, currency)
+    if origins > 1: return _roll(log, cutoff, horizon, chosen, seed, out, origins, every, quiet)
     result = backtest(log, cutoff, horizon, chosen, seed, progress=not quiet, title=Path(events).name)
     _write_all(result, log, out)
     typer.echo(_show(result.leaderboard))

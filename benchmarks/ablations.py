@@ -1,0 +1,96 @@
+"""What does each part of the default ensemble bring? Leaderboards over several origins, with the ensemble whole and without one part.
+
+    python benchmarks/ablations.py journey                # one log: cdnow, journey, retail or berka
+    python benchmarks/ablations.py all --models lstm      # further rows; what was done before is read from --folder
+
+Logs are found as `ulv_jax.data.datasets` finds them: set ULV_DATA to a folder that holds them. A run that was stopped
+goes on. Each log's scores go to a table beside the tutorial that reads them (--out, by default nbs/tutorials/leaderboards):
+one row an origin, model, seed and metric, and one row an origin, model and metric for the differences to the best simple row.
+
+without trees      LightGBM left out
+without networks   both structured networks and the prior-fitted network left out
+without level      each member keeps its own total
+without calendar   no ratio of last year's window, and no season in the structured networks
+
+The members of the ensemble are fitted once an origin; the variants share them, so their seconds say nothing.
+"""
+import argparse
+from pathlib import Path
+from unittest.mock import patch
+import numpy as np
+from cases import CASES
+from ulv_jax.data.errors import DataError
+from ulv_jax.data.snapshots import present_of
+from ulv_jax.data.whole import whole
+from ulv_jax.ensemble import stacking
+from ulv_jax.evaluation.rolling import rolling_backtest
+from ulv_jax.evaluation.standing import differences, redrawn, verdict
+from ulv_jax.models.base import make_forecaster, register
+from ulv_jax.models.structured import Settings
+
+ROWS = ('mean', 'persistence_rate', 'persistence_last', 'bg_nbd', 'pareto_nbd', 'prior', 'lightgbm', 'mlp', 'blend', 'ensemble')
+SEASONAL = ('mlp', 'mlp_tweedie')
+KEPT = {}   # what -> (fitted member or the reason why not, its snapshots: held, so that no others get their id)
+
+def remembered(name, snapshots, seed, calendar):
+    "A fitted member, or the reason why it could not be fitted; fitted only once."
+    seasonal = name in SEASONAL and present_of(snapshots).history.age.max() >= Settings().season_days
+    key = (name, id(snapshots), seed, calendar or not seasonal)
+    if key not in KEPT:
+        model = make_forecaster(name, seed); model.progress = False
+        if not calendar and seasonal: model.settings = Settings(season_days=10**9)
+        try: KEPT[key] = model.fit(snapshots), snapshots
+        except DataError as e: KEPT[key] = str(e), snapshots
+    return KEPT[key][0]
+
+class Variant(stacking.Ensemble):
+    "The default ensemble, with all parts or without one."
+    members, level, calendar = stacking.MEMBERS, True, True
+    def __init__(self, seed=0): super().__init__(seed, type(self).members)
+
+    def _fit(self, snapshots):
+        if not any(held is snapshots for _, held in KEPT.values()): KEPT.clear()   # another origin
+        def fit_members(names, at, seed, progress=False):
+            found = {name: remembered(name, at, seed, self.calendar) for name in names}
+            return {k: m for k, m in found.items() if not isinstance(m, str)}, {k: m for k, m in found.items() if isinstance(m, str)}
+        own = {} if self.level else dict(_factors=lambda values, season: np.ones(len(values)))
+        flat = {} if self.calendar else dict(season_ratio=lambda *a: 1.)
+        with patch.multiple(stacking, fit_members=fit_members, **own, **flat): super()._fit(snapshots)
+
+NETWORKS = ('prior', 'mlp', 'mlp_tweedie')
+VARIANTS = {'ensemble': {}, 'without trees': dict(members=tuple(m for m in stacking.MEMBERS if m != 'lightgbm')),
+            'without networks': dict(members=tuple(m for m in stacking.MEMBERS if m not in NETWORKS)),
+            'without level': dict(level=False), 'without calendar': dict(calendar=False)}
+for name, parts in VARIANTS.items(): register(name)(type('Variant', (Variant,), parts))
+
+def run(case, folder, models):
+    "The rolling backtest of one log."
+    read, horizon, origins = CASES[case]
+    return rolling_backtest(read(), origins, (horizon,), models, folder=Path(folder)/case)
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument('case', choices=[*CASES, 'all'])
+    p.add_argument('--folder', default='ablations', help='where forecasts are kept')
+    p.add_argument('--out', default=Path(__file__).resolve().parent.parent/'nbs'/'tutorials'/'leaderboards', help='where the tables go')
+    p.add_argument('--models', default='', help='further rows, with commas between them')
+    a = p.parse_args()
+    rows = (*ROWS, *filter(None, a.models.split(',')), *(v for v in VARIANTS if v != 'ensemble'))
+    for case in CASES if a.case == 'all' else [a.case]: report(case, run(case, a.folder, rows), Path(a.out))
+
+def report(case, result, out, draws=100):
+    "Print what was found, and write the tables that the tutorial reads."
+    days = result.scores['horizon_days'].iloc[0]
+    board = result.scores.pivot_table(index=['cutoff', 'model'], columns='metric', values='value', sort=False)
+    print(f'\n{case}\n{board.round(3).to_string()}', flush=True)
+    for row in result.skipped.itertuples(): print(f'{row.cutoff:%Y-%m-%d} {row.model}: {row.why}')
+    drawn = redrawn(result, days, draws=draws)
+    simple, parts = differences(drawn), differences(drawn, ('ensemble',))
+    with whole(out) as part:
+        result.scores.drop(columns='horizon_days').to_csv(part/f'{case}_scores.csv', index=False, float_format='%.6g')
+        simple[simple['model'].isin(['ensemble', 'mlp', 'prior'])].to_csv(part/f'{case}_simple.csv', index=False, float_format='%.6g')
+        parts[parts['model'].isin(VARIANTS)].to_csv(part/f'{case}_parts.csv', index=False, float_format='%.6g')
+        (part/f'{case}_verdict.txt').write_text(verdict(drawn, result.scores) + '\n')
+    print((Path(out)/f'{case}_verdict.txt').read_text())
+
+if __name__ == '__main__': main()
