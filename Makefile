@@ -10,8 +10,6 @@ ifneq ($(LOGS),)
 export ULV_DATA ?= $(abspath $(LOGS))
 endif
 .DEFAULT_GOAL := help
-# Real logs that may not be passed on: tests look for them in ULV_DATA, or in a folder beside the project.
-export ULV_DATA := $(or $(ULV_DATA),$(abspath $(wildcard ../shared/data)))
 .DELETE_ON_ERROR:
 .PHONY: help demo test docs lab export readme wheel clean
 

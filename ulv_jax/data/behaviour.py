@@ -11,9 +11,9 @@ import ibis
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from .events import Events, read_events
+from .events import Events
 from .features import before, days_before, exact_sum, whole_sum
-from .rows import THREADS, changes, in_threads, whole_users
+from .rows import THREADS, changes, give_back, in_threads, whole_users
 
 # %% ../../nbs/data/03a_behaviour.ipynb #b7493a69
 WINDOWS = (7, 30, 90, 180, 365)   # days
@@ -82,7 +82,9 @@ def _by_kind(events, cutoff, since):
     if not events.rows: return _kinds_there(events, cutoff, since)
     work = partial(_kinds_here, n_kinds=len(events.kinds), cutoff=_micro(cutoff), since=[_micro(s) for s in since])
     users, *parts = map(list, zip(*in_threads(work, whole_users(events.rows.batches(('user_id', 'timestamp', 'event'))), THREADS)))
-    return [pa.chunked_array(users).to_pandas().to_numpy(), *(np.concatenate(parts.pop(0)) for _ in range(len(parts)))]   # each freed once it is joined
+    found = [pa.chunked_array(users).to_pandas().to_numpy(), *(np.concatenate(parts.pop(0)) for _ in range(len(parts)))]   # each freed once it is joined
+    give_back()
+    return found
 
 # %% ../../nbs/data/03a_behaviour.ipynb #857873ac
 RECENT = (7, 30, 90)   # days

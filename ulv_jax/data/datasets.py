@@ -11,7 +11,6 @@ from functools import partial
 import pandas as pd
 from .download import Published, fetch, stored
 from .errors import DataError, require
-from .events import read_events
 from .formats import BERKA_TABLES, read_berka, read_cdnow, read_online_retail_ii
 
 # %% ../../nbs/data/07_datasets.ipynb #cae690f8

@@ -12,11 +12,11 @@ from functools import cached_property
 import duckdb
 import ibis
 import pandas as pd
-from .columns import Columns, _number, _users, _values, arguments, check_columns, trimmed, used_columns
+from .columns import Columns, _number, _users, _values, check_columns, trimmed, used_columns
 from .errors import DataError
 from .near import Kept, kept_near
 from .rows import Rows, span as sorted_span
-from .source import READERS, _is_csv, connect, numbers_among_text, open_table, unreadable
+from .source import _is_csv, numbers_among_text, open_table, unreadable
 from .times import _times, check_zone
 from .value import Value, gives_back, price_of
 

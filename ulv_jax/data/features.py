@@ -7,9 +7,8 @@ __all__ = ['before', 'paid_before', 'exact_sum', 'whole_sum', 'daily', 'days_bef
 
 # %% ../../nbs/data/03_features.ipynb #dba281e6
 import ibis
-import numpy as np
 import pandas as pd
-from .events import Events, read_events
+from .events import Events
 from .errors import DataError
 from .value import money
 

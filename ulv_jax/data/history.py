@@ -12,8 +12,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
-from .errors import DataError
-from .events import Events, read_events
+from .events import Events
 from .features import before, exact_sum, whole_sum
 from .rows import THREADS, in_threads, located, whole_users
 from .sequences import DAY_US

@@ -10,7 +10,6 @@ __all__ = ['Vectors', 'nearest_items', 'item_steps', 'pair_counts', 'positive_pm
 import json
 from dataclasses import dataclass
 from pathlib import Path
-import ibis
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
@@ -18,7 +17,7 @@ from safetensors.numpy import load_file, save_file
 from .errors import DataError, nearest
 from .events import Events, read_events
 from .features import before
-from .text import BASE, encode, mix, unit
+from .text import BASE, mix, unit
 from .whole import whole
 
 # %% ../../nbs/data/12a_item_vectors.ipynb #50ee139d

@@ -8,7 +8,7 @@ __all__ = ['OFFER', 'draw_needs', 'draw_journeys', 'draw_items', 'draw_size', 'd
 # %% ../../nbs/data/10c_journeys.ipynb #621e1ce3
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from .population import NEAR, OWN, lifts, season_at, treated
 from .shop import CATEGORIES, SHARES, Catalogue, Shop, take
 

@@ -7,10 +7,9 @@ __all__ = ['basket_features', 'first_order_features']
 
 # %% ../../nbs/data/03b_orders.ipynb #246ebe52
 import ibis
-import numpy as np
 import pandas as pd
 from .behaviour import kind_features
-from .events import Events, read_events
+from .events import Events
 from .features import exact_sum, paid_before
 from .value import money, price_of
 

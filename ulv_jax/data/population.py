@@ -9,7 +9,7 @@ __all__ = ['NEAR', 'OWN', 'TIER_MIX', 'CATEGORY_MIX', 'draw_users', 'season_at',
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
-from .shop import CATEGORIES, CHUNK, SHARES, TIERS, Catalogue, Shop, build_catalogue, stream
+from .shop import CATEGORIES, CHUNK, SHARES, TIERS, Catalogue, Shop, stream
 
 # %% ../../nbs/data/10b_population.ipynb #725a22e9
 def _log_normal(rng, n, spread): return np.exp(spread*rng.normal(size=n) - spread**2/2)   # mean 1

@@ -18,7 +18,7 @@ from .near import as_table, kept_near
 from .features import exact_sum
 from .rows import Rows, without
 from .suspects import suspects
-from .rules import BEFORE, NOTHING, OUTCOMES, RULES, Limits, Rule, _marked, with_outcome
+from .rules import BEFORE, NOTHING, OUTCOMES, RULES, Limits, _marked
 from .value import price_of
 from .whole import whole
 

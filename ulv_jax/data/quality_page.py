@@ -6,7 +6,7 @@
 __all__ = ['plot_quality', 'write_quality']
 
 # %% ../../nbs/data/09b_quality_page.ipynb #acb2c341
-import base64, html, io, json, os
+import base64, html, io, json
 from dataclasses import replace
 from pathlib import Path
 import numpy as np

@@ -12,7 +12,7 @@ import ibis
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from .events import Events, read_events
+from .events import Events
 from .features import before
 from .items import CODED, codes, codes_of, looked_up, with_code
 from .rows import BLOCK, THREADS, in_threads, located, whole_users, with_kinds

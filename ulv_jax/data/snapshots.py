@@ -9,10 +9,9 @@ __all__ = ['STALE', 'Snapshot', 'as_cutoff', 'as_horizon', 'labels', 'watched_si
 # %% ../../nbs/data/05_snapshots.ipynb #34a8ce0b
 from dataclasses import dataclass, replace
 import ibis
-import numpy as np
 import pandas as pd
 from .errors import DataError
-from .events import Events, read_events
+from .events import Events
 from .features import daily, rfm
 from .history import History, history
 from .items import CODED, codes

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import ibis
 import numpy as np
 import pandas as pd
-from .events import Events, read_events
+from .events import Events
 from .features import before, daily, rfm
 from .snapshots import as_cutoff, as_horizon
 

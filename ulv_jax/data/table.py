@@ -13,9 +13,10 @@ import numpy as np
 import pandas as pd
 from .behaviour import kind_features, rhythm_features, window_features
 from .errors import DataError
-from .events import Events, read_events, span
+from .events import Events, span
 from .features import before
 from .orders import basket_features, first_order_features
+from .rows import give_back
 
 # %% ../../nbs/data/03c_table.ipynb #6d5ae467
 def population(
@@ -125,6 +126,7 @@ def features(
     kinds = kind_features(events, cutoff)
     blocks = [windows.fillna(dict.fromkeys(watched, 0.)), kinds, rhythm_features(events, cutoff), basket_features(events, cutoff), first_order_features(events, cutoff, kinds['tenure'])]
     table = _joined([table, *blocks])
+    del windows, kinds, blocks; give_back()   # a log of many users would hold its features twice
     return _joined([table, _ratios(table, events.purchase), _rates(table), *_own_columns(events, cutoff, known.index)]).astype(float)
 
 # %% ../../nbs/data/03c_table.ipynb #8802d0d5

@@ -8,11 +8,11 @@ __all__ = ['expected', 'campaign_uplift']
 # %% ../../nbs/data/10d_truth.ipynb #d8e1c0c1
 import numpy as np
 import pandas as pd
-from jaxtyping import Complex, Float
+from jaxtyping import Complex
 from .errors import DataError
 from .journeys import OFFER, chance_back
 from .population import lifts, order_means, treated
-from .shop import Campaign, Catalogue, Shop
+from .shop import Catalogue, Shop
 
 # %% ../../nbs/data/10d_truth.ipynb #1a0612a2
 def _waits(shop, lag):

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 from ..data.errors import DataError
-from ..data.events import Events, read_events
+from ..data.events import Events
 from ..data.sufficiency import sufficiency
 from ..data.snapshots import Snapshot, as_cutoff, as_horizon, snapshot, training_snapshots
 from ..data.whole import whole

@@ -26,7 +26,7 @@ from ..data.snapshots import as_cutoff, as_horizon, snapshot, training_snapshots
 from ..data.whole import whole
 from .backtest import DEFAULT
 from .metrics import evaluate, spearman
-from ..models.base import FORECAST, make_forecaster
+from ..models.base import make_forecaster
 
 # %% ../../nbs/evaluation/05_rolling.ipynb #05ba0007
 def last_origins(

@@ -8,7 +8,6 @@ __all__ = ['SHOWN', 'RIVALS', 'PLAIN', 'standings', 'leaderboard', 'redrawn', 'd
 
 # %% ../../nbs/evaluation/06_standing.ipynb #06ba001d
 import json
-from pathlib import Path
 import numpy as np
 import pandas as pd
 from ..data.errors import DataError

@@ -9,9 +9,8 @@ __all__ = ['WALLS', 'NAMES', 'LAWS', 'log_odds_gone', 'log_density', 'from_free'
 from functools import partial
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
-from .likelihood import Fit, Law, beta_mean, by_chunks, fit_purchases, forecast_purchases, log_beta, log_gamma
+from .likelihood import Fit, Law, beta_mean, fit_purchases, forecast_purchases, log_beta, log_gamma
 
 # %% ../../nbs/models/10_bg_nbd.ipynb #44e39e21
 def log_odds_gone(

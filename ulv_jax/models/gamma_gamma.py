@@ -8,7 +8,6 @@ __all__ = ['WALLS', 'GAMMA_GAMMA', 'NO_MEAN', 'RELATED', 'log_density', 'from_fr
 
 # %% ../../nbs/models/12_gamma_gamma.ipynb #e121ef16
 from dataclasses import replace
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float

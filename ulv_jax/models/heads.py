@@ -9,7 +9,6 @@ __all__ = ['PLAIN', 'HEADS', 'ValueScale', 'outcomes', 'stretch', 'Head', 'check
 # %% ../../nbs/models/02b_heads.ipynb #401e560b
 from dataclasses import asdict, dataclass
 from importlib import import_module
-import jax
 import jax.numpy as jnp
 import numpy as np
 import optax

@@ -19,10 +19,11 @@ from jaxtyping import Array, Float, Int
 from tqdm.auto import tqdm
 from ..data.batches import Batch
 from .heads import mission_loss
-from .mesh import by_shard, data_mesh
+from .mesh import data_mesh
 from .network import row_keys
+from .processes import everywhere, gathered, is_first, of_first, own_mesh, put, while_all_live
 from .training import (Examples, State, Training, make_optimizer, start_state, _about, _beside, _call, _fixed, _groups,
-    _load_checkpoint, _local_loss, _own, _parts, _save_checkpoint, _stalled, _stopped, _where)
+    _joined, _load_checkpoint, _local_loss, _own, _parts, _save_checkpoint, _stalled, _stopped, _where)
 
 # %% ../../nbs/models/03a_members.ipynb #b3e3be06
 def poisson_weights(
@@ -96,15 +97,16 @@ def answer_members(
     x,                      # float32 [step, field]; with names a dictionary, `numbers` and codes
     offsets:np.ndarray,     # int64 [user+1]
     settings:Training,
-    mesh:Mesh|None=None,    # devices; by default all
+    mesh:Mesh|None=None,    # devices; by default those of this process
     static=None,            # float32 [user, number]: what is known beside the history
 ) -> Float[np.ndarray, "member user answer"]: # with dropout off
     "Answers of every member for every user."
     network.eval()
-    mesh, (graph, _, rest), out = mesh or data_mesh(), nnx.split(network, nnx.Param, ...), None
+    mesh, (graph, _, rest), out = mesh or own_mesh(), nnx.split(network, nnx.Param, ...), None
+    params, rest = everywhere((params, rest), mesh)
     with _groups(x, offsets, settings, mesh) as groups:
         for b in groups:
-            a = np.asarray(members_answer(params, *jax.device_put((b, _beside(static, b.user)), by_shard(mesh)), rest, graph=graph, mesh=mesh))
+            a = gathered(members_answer(params, *put((b, _beside(static, b.user)), mesh), rest, graph=graph, mesh=mesh))
             if out is None: out = np.zeros((len(a), len(offsets) - 1, a.shape[-1]), np.float32)
             out[:, b.user[b.weight > 0]] = a[:, b.weight > 0]
     return out
@@ -121,7 +123,7 @@ def _epoch_of_all(state, fixed, data, weights, settings, mesh, seed, bar):
     per_batch, done, last, total = np.float32(fixed['per_batch']), int(state.step[0]), None, 0.
     with _groups(data.x, data.offsets, settings, mesh, seed) as groups:
         for i, b in enumerate(groups):
-            inputs = jax.device_put((b, data.target[b.user], _beside(data.static, b.user), weights[b.user]), by_shard(mesh))
+            inputs = put((b, data.target[b.user], _beside(data.static, b.user), weights[b.user]), mesh)
             total = total + _look_at_all(last, data)
             state, loss = members_step(state, *inputs, fixed['keys'], fixed['rest'], fixed['rates'][done + i], per_batch, graph=fixed['graph'], settings=fixed['optimizer'], mesh=mesh, loss=fixed['loss'])
             last = i, b, loss; bar.update(1)
@@ -131,7 +133,7 @@ def _epoch_of_all(state, fixed, data, weights, settings, mesh, seed, bar):
 def _judged(network, params, valid, settings, loss, mesh):
     "Mean loss of the users held out, of every member."
     answers = answer_members(network, params, valid.x, valid.offsets, settings, mesh, valid.static)
-    return [float(loss(jnp.asarray(a), jnp.asarray(valid.target)).mean()) for a in answers]
+    return [of_first(float(loss(jnp.asarray(a), jnp.asarray(valid.target)).mean())) for a in answers]
 
 def _has_stopped(history, k, settings):
     "Once stopped, a member stays so."
@@ -158,10 +160,11 @@ def train_members(
     "Train all until each one's validation loss has stopped falling; the best weights of each."
     mesh, weights = mesh or data_mesh(), np.ones((len(train), len(networks)), np.float32) if weights is None else weights
     fixed = _fixed(networks[0], train, settings, mesh, seed, loss) | dict(keys=stack([_parts(n)[1] for n in networks]))
-    about = None if checkpoint is None else _about(train, valid, settings, seed, loss) + _about(*[Examples(weights, train.offsets, train.target)]*2, settings, seed, loss)
+    about = None if checkpoint is None and not mesh.is_multi_process else _about(train, valid, settings, seed, loss) + _about(*[Examples(weights, train.offsets, train.target)]*2, settings, seed, loss)
     state = stack([start_state(n, settings) for n in networks])
     (state, best), history = _load_checkpoint(checkpoint, (state, jax.tree.map(jnp.copy, state.params)), about)
-    with tqdm(total=fixed['n_steps']*settings.epochs, initial=int(state.step[0]), disable=None if progress else True, unit='step', leave=False) as bar:
+    if mesh.is_multi_process: state, fixed = _joined(state, fixed, history, about, mesh)
+    with while_all_live(), tqdm(total=fixed['n_steps']*settings.epochs, initial=int(state.step[0]), disable=None if progress and is_first() else True, unit='step', leave=False) as bar:
         try: best = _epochs_of_all(networks[0], state, best, history, fixed, train, valid, weights, settings, mesh, seed, bar, checkpoint, about)
         except KeyboardInterrupt: raise KeyboardInterrupt(_stopped(len(history), settings, checkpoint)) from None
     return best, history
@@ -175,6 +178,6 @@ def _epochs_of_all(network, state, best, history, fixed, train, valid, weights, 
         better = _better(history, found, settings)
         best = jax.tree.map(lambda new, old: np.where(better.reshape(-1, *[1]*(new.ndim - 1)), new, old), state.params, best)
         history.append(dict(epoch=len(history), train_loss=float(losses.mean()), valid_loss=float(np.mean(found)), of_members=found, seconds=time.perf_counter() - start))
-        if checkpoint is not None: _save_checkpoint(checkpoint, (state, best), history, about)
+        if checkpoint is not None and is_first(): _save_checkpoint(checkpoint, (state, best), history, about)
         bar.set_postfix(train=f'{losses.mean():.3f}', valid=f'{np.mean(found):.3f}')
     return best

@@ -8,7 +8,6 @@ __all__ = ['n_weights', 'training_bytes', 'free_bytes', 'check_fits']
 # %% ../../nbs/models/01b_memory.ipynb #de1876c4
 import math, os
 import jax
-import numpy as np
 from flax import nnx
 from ..data.errors import DataError
 

@@ -8,7 +8,6 @@ __all__ = ['cores_as_devices', 'data_mesh', 'by_shard', 'shards']
 # %% ../../nbs/models/02a_mesh.ipynb #abe61f11
 import os
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec as P
 from .programs import keep_programs

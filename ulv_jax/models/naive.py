@@ -7,7 +7,6 @@ __all__ = ['Naive', 'Mean', 'PersistenceRate', 'PersistenceLast']
 
 # %% ../../nbs/models/04_naive.ipynb #54ad2f44
 import numpy as np
-from jaxtyping import Float
 from ..data.value import mean_discount
 from .base import Forecaster, IntervalTable, register
 

@@ -8,7 +8,6 @@ __all__ = ['NextItem', 'full_loss', 'sampled_loss', 'draw_items', 'best_items']
 # %% ../../nbs/models/02g_next_item.ipynb #70011ae0
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Int
 from .module import Module

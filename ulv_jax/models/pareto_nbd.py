@@ -6,10 +6,8 @@
 __all__ = ['WALLS', 'NAMES', 'PARETO_NBD', 'log_odds_gone', 'log_density', 'from_free', 'fit_pareto_nbd', 'forecast_pareto_nbd']
 
 # %% ../../nbs/models/11_pareto_nbd.ipynb #0bcf2bf9
-from functools import partial
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 from .likelihood import Fit, Law, fit_purchases, forecast_purchases, log_gamma, log_power_integral
 

@@ -15,7 +15,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec as P
 from ..data.errors import DataError
-from .mesh import by_shard, cores_as_devices, data_mesh
+from .mesh import by_shard, cores_as_devices
 
 # %% ../../nbs/models/02i_processes.ipynb #9a0c0011
 def join_processes(

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 from ..data.errors import DataError
-from .heads import PLAIN, Head, _logit, check_shapes, register_head
+from .heads import PLAIN, Head, check_shapes, register_head
 from .value_heads import bounded, gamma_loss, softplus_inverse
 
 # %% ../../nbs/models/02d_rising_heads.ipynb #1d300527

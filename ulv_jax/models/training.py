@@ -9,7 +9,7 @@ __all__ = ['Training', 'make_optimizer', 'learning_rates', 'State', 'start_state
 # %% ../../nbs/models/03_training.ipynb #f4278635
 import hashlib, json, time
 from contextlib import closing
-from dataclasses import dataclass, is_dataclass, replace
+from dataclasses import dataclass, is_dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple

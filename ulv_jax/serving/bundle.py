@@ -16,10 +16,9 @@ from .. import __version__
 from ..data.columns import arguments
 from ..data.errors import DataError
 from ..data.events import Columns, Events, read_events
-from ..data.snapshots import snapshot, training_snapshots
 from ..data.value import Value
 from ..data.whole import whole
-from ..models.base import Forecaster, load_forecaster, make_forecaster, save_forecaster
+from ..models.base import Forecaster, load_forecaster, save_forecaster
 from ..models.processes import is_first
 
 # %% ../../nbs/serving/00_bundle.ipynb #0d5df2cb
