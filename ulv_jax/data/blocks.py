@@ -100,7 +100,7 @@ def facts_of(events:Events, cutoff:pd.Timestamp, kinds:tuple) -> Facts:
     t = t.filter(t.event == events.purchase)
     sums = _basket_sums(t)
     s = t.aggregate(price=sums['price'], priced=sums['priced']).fill_null(0).execute().iloc[0]
-    return Facts(kinds, float(s['price']) / 1e6 / max(float(s['priced']), 1))
+    return Facts(kinds, float(s['price']) / max(float(s['priced']), 1))
 
 # %% ../../nbs/data/05e_blocks.ipynb #5c010034
 class Block(Snapshot):
