@@ -7,6 +7,7 @@ A sample is a shop of its own: its models see its customers and nobody else, and
 samples. Writes a row for each log, size, draw and model to a table beside the tutorial that reads it, and prints the means.
 """
 import argparse, time
+from dataclasses import replace
 from pathlib import Path
 import numpy as np
 import pandas as pd
@@ -24,7 +25,7 @@ OUT = Path(__file__).resolve().parent.parent/'nbs'/'tutorials'/'leaderboards'/'s
 def shop_of(events, users):
     "The log of some users, as if it were all there is."
     rows = events.table.filter(events.table.user_id.isin(list(users))).execute()
-    return read_events(rows, event_col='event')
+    return replace(read_events(rows, event_col='event'), last=events.last)   # nobody of them bought on the last days: that is known, too
 
 def judged(shop, cutoff, horizon, name, seed):
     "Metrics of one model in one shop; missing where it cannot be fitted."
