@@ -8,7 +8,7 @@
 zero-inflated lognormal head, and the two-line blend of Pareto/NBD and LightGBM. Each row is fitted at each origin on what
 was known there, and compared with the ensemble by a paired bootstrap of customers over all origins. Prints Markdown: the
 leaderboard, then the ensemble's advantage over each peer with its 95 % interval, more than 0 where the ensemble is better.
-Logs are found as `ulv_jax.data.datasets` finds them: set ULV_DATA to a folder that holds them. A run that was stopped goes on.
+`--without 'torch lstm, ziln'` leaves out what takes longest. Logs are found as `ulv_jax.data.datasets` finds them: set ULV_DATA to a folder that holds them. A run that was stopped goes on.
 """
 import argparse
 from pathlib import Path
@@ -51,11 +51,12 @@ def main():
     p.add_argument('--newest', type=int, default=3, help='origins, counted from the newest')
     p.add_argument('--folder', default='leaderboard', help='where forecasts are kept')
     p.add_argument('--draws', type=int, default=200)
+    p.add_argument('--without', action='append', choices=PEERS, default=[], help='leave a peer out, such as the LSTM, which is slow on the larger logs')
     p.add_argument('--out', help='a folder that gets the tables, too: the tutorial reads those of nbs/tutorials/leaderboards')
     a = p.parse_args()
     for case in CASES if a.case == 'all' else [a.case]:
         read, horizon, origins = CASES[case]
-        result = rolling_backtest(read(), origins[-a.newest:], (horizon,), (*PEERS, 'ensemble'), references=False, folder=Path(a.folder)/case)
+        result = rolling_backtest(read(), origins[-a.newest:], (horizon,), (*(x for x in PEERS if x not in a.without), 'ensemble'), references=False, folder=Path(a.folder)/case)
         days = result.scores['horizon_days'].iloc[0]
         found = advantages(redrawn(result, days, draws=a.draws))
         print(f"\n## {case}, {days:g} days from {', '.join(origins[-a.newest:])}\n\n{markdown(board(result.scores))}\n\n{markdown(in_cells(found))}", flush=True)
