@@ -6,6 +6,8 @@
 Logs are found as `ulv_jax.data.datasets` finds them: set ULV_DATA to a folder that holds them. A run that was stopped
 goes on. Each log's scores go to a table beside the tutorial that reads them (--out, by default nbs/tutorials/leaderboards):
 one row an origin, model, seed and metric, and one row an origin, model and metric for the differences to the best simple row.
+Two more say where a level or an interval is wrong: the bias of a few rows by age of the customer, and the share of
+customers inside the ensemble's 90 % interval, by tenth of the forecast.
 
 without trees      LightGBM left out
 without networks   both structured networks and the prior-fitted network left out
@@ -18,11 +20,13 @@ import argparse
 from pathlib import Path
 from unittest.mock import patch
 import numpy as np
+import pandas as pd
 from cases import CASES
 from ulv_jax.data.errors import DataError
 from ulv_jax.data.snapshots import present_of
 from ulv_jax.data.whole import whole
 from ulv_jax.ensemble import stacking
+from ulv_jax.evaluation.over_origins import bias_by
 from ulv_jax.evaluation.rolling import rolling_backtest
 from ulv_jax.evaluation.standing import differences, redrawn, verdict
 from ulv_jax.models.base import make_forecaster, register
@@ -78,6 +82,22 @@ def main():
     rows = (*ROWS, *filter(None, a.models.split(',')), *(v for v in VARIANTS if v != 'ensemble'))
     for case in CASES if a.case == 'all' else [a.case]: report(case, run(case, a.folder, rows), Path(a.out))
 
+def intervals(result, days, model='ensemble'):
+    "Share of customers inside the 90 % interval, and its width, by tenth of the forecast, lowest first."
+    parts = []
+    for cutoff, _ in (k for k in result.truths if k[1] == days):
+        f, actual = result.forecast(cutoff, days, model), result.truths[cutoff, days]['value'].to_numpy()
+        lo, hi = f['ulv_lo_90'].to_numpy(), f['ulv_hi_90'].to_numpy()
+        tenth = np.argsort(np.argsort(f['ulv'].to_numpy(), kind='stable'), kind='stable')*10//len(f) + 1
+        table = pd.DataFrame({'tenth': tenth, 'inside': (lo <= actual) & (actual <= hi), 'width': hi - lo, 'actual': actual}).groupby('tenth')
+        parts.append(table.agg(users=('inside', 'size'), inside=('inside', 'mean'), width=('width', 'mean'), actual=('actual', 'mean')).reset_index().assign(cutoff=cutoff))
+    return pd.concat(parts, ignore_index=True)[['cutoff', 'tenth', 'users', 'inside', 'width', 'actual']]
+
+def ages(result, days, models=('pareto_nbd', 'lightgbm', 'mlp', 'ensemble')):
+    "Bias of a few rows by age of the customer."
+    judged = {m for _, d, m, _ in result.files if d == days}
+    return pd.concat([bias_by(result, days, m).assign(model=m) for m in models if m in judged], ignore_index=True)
+
 def report(case, result, out, draws=100):
     "Print what was found, and write the tables that the tutorial reads."
     days = result.scores['horizon_days'].iloc[0]
@@ -90,6 +110,8 @@ def report(case, result, out, draws=100):
         result.scores.drop(columns='horizon_days').to_csv(part/f'{case}_scores.csv', index=False, float_format='%.6g')
         simple[simple['model'].isin(['ensemble', 'mlp', 'prior'])].to_csv(part/f'{case}_simple.csv', index=False, float_format='%.6g')
         parts[parts['model'].isin(VARIANTS)].to_csv(part/f'{case}_parts.csv', index=False, float_format='%.6g')
+        intervals(result, days).to_csv(part/f'{case}_intervals.csv', index=False, float_format='%.6g')
+        ages(result, days).to_csv(part/f'{case}_ages.csv', index=False, float_format='%.6g')
         (part/f'{case}_verdict.txt').write_text(verdict(drawn, result.scores) + '\n')
     print((Path(out)/f'{case}_verdict.txt').read_text())
 
