@@ -13,7 +13,7 @@ from ulv_jax.ensemble.settings import Space
 folder, trials, processes, storage = sys.argv[1:]
 events = read_events(f'{folder}/log.parquet', event_col='event')
 space = Space(encoders=('mlp_features', 'gru'), n_hidden=(4, 8), n_layers=(1,), length=(4, 8), fixed=dict(epochs=2, n_rows=8))
-found = search(events, '2024-04-01', '60D', int(trials), origins=2, space=space, storage=f'{folder}/{storage}', processes=int(processes), progress=False)
+found = search(events, '2024-04-01', '60D', int(trials), origins=1, space=space, storage=f'{folder}/{storage}', processes=int(processes), progress=False)
 found.trials.to_parquet(f'{folder}/{storage}.parquet')
 '''
 
@@ -43,27 +43,25 @@ def alive(pid):
 
 @pytest.mark.skipif(os.name == 'nt', reason='signals of POSIX')
 def test_two_workers_and_what_kills_them(tmp_path):
-    write_log(tmp_path/'log.parquet', shop=Shop(users=150, days=500, campaigns=()), seed=1)
-    job = start(tmp_path, 6)
+    write_log(tmp_path/'log.parquet', shop=Shop(users=80, days=500, campaigns=()), seed=1)
+    job = start(tmp_path, 5)
     victim = int(wait_for(lambda: ask(tmp_path, AT_WORK), job)[0])
     os.kill(victim, signal.SIGKILL)   # another worker takes its place
     workers = {int(p) for p in wait_for(lambda: [p for p in ask(tmp_path, AT_WORK) if int(p) != victim and len(ask(tmp_path, ENDED)) >= 2], job)}
     job.kill(); job.communicate()     # now the search itself
     while any(map(alive, workers)): time.sleep(.05)
     before = ask(tmp_path, ENDED)
-    assert 2 <= len(before) < 6
-    again = start(tmp_path, 6)
+    assert 2 <= len(before) < 5
+    again = start(tmp_path, 5, 1)
     assert again.wait(timeout=300) == 0, again.communicate()[1]
     trials = pd.read_parquet(tmp_path/'search.db.parquet')
     ended, lost = trials[trials['state'].isin(['finished', 'stopped early'])], trials[trials['state'] == 'failed']
-    assert len(ended) == 6 and set(before) <= set(ended.index) and len(trials) == len(ended) + len(lost)
+    assert len(ended) == 5 and set(before) <= set(ended.index) and len(trials) == len(ended) + len(lost)
     assert len(lost) >= 1 and lost['why'].str.match('its process ended; tried again as trial').all()
 
-    alone = start(tmp_path, 6, 1, 'alone.db')   # by one process: the same settings, with the same losses up to the order of additions
+    alone = start(tmp_path, 5, 1, 'alone.db')   # never stopped, by one process: the same settings, with the same losses up to the order of additions
     assert alone.wait(timeout=300) == 0, alone.communicate()[1]
     settings = ['encoder', 'n_hidden', 'n_layers', 'dropout', 'learning_rate', 'length']
     one = pd.read_parquet(tmp_path/'alone.db.parquet')
     both = ended.merge(one, on=settings, suffixes=('', '_alone'))
-    assert len(both) == 6
-    full = both[(both['dates'] == 2) & (both['dates_alone'] == 2)]
-    assert len(full) >= 4 and (abs(full['loss']/full['loss_alone'] - 1) < 1e-3).all()
+    assert len(both) == 5 and (abs(both['loss']/both['loss_alone'] - 1) < 1e-3).all()
