@@ -47,7 +47,7 @@ class Size:
         if name == 'mlp_features': return replace(self, epochs=2*self.epochs, steps=1, rows=128)   # a user has one step
         return self
 
-    def __str__(self): return f'width {self.width}, {self.layers} layer{"s"*(self.layers > 1)}, {self.epochs} epochs, {self.origins} origins, {self.steps} step{"s"*(self.steps > 1)}'
+    def __str__(self): return f'width {self.width}, {self.layers} layer{"s"*(self.layers > 1)}, {self.epochs} epoch{"s"*(self.epochs > 1)}, {self.origins} origins, {self.steps} step{"s"*(self.steps > 1)}'
 
 def encoders(): return tuple(n for n in FAMILIES if isinstance(make_forecaster(n), SequenceForecaster))
 
