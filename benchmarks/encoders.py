@@ -40,7 +40,7 @@ KEY = ['encoder', 'head', 'seed', 'size']
 @dataclass(frozen=True)
 class Size:
     "How large, and how long to learn."
-    width:int=32; layers:int=1; epochs:int=6; origins:int=4; steps:int=32; rows:int=32
+    width:int=32; layers:int=1; epochs:int=4; origins:int=4; steps:int=32; rows:int=32
 
     def of(self, name): # the same for all, but for these
         if name == 'cnn': return replace(self, layers=3)   # one block would see 5 steps, three see 29
@@ -51,10 +51,12 @@ class Size:
 
 def encoders(): return tuple(n for n in FAMILIES if isinstance(make_forecaster(n), SequenceForecaster))
 
-def jobs(seeds):
+def parts():
+    return dict(simple=[(s, '-') for s in SIMPLE], encoders=[(e, 'mission') for e in encoders()], heads=[('lstm', h) for h in HEADS if h != 'mission'], more=MORE)
+
+def jobs(seeds, wanted=('simple', 'encoders', 'heads', 'more')):
     "Encoder, head and seed of every row, in the order of their importance."
-    parts = [(s, '-') for s in SIMPLE], [(e, 'mission') for e in encoders()], [('lstm', h) for h in HEADS if h != 'mission'], MORE
-    return [(e, h, seed) for part in parts for seed in range(seeds) for e, h in part if not seed or e not in SEEDLESS]
+    return [(e, h, seed) for part in map(parts().get, wanted) for seed in range(seeds) for e, h in part if not seed or e not in SEEDLESS]
 
 def make(encoder, head, seed, size):
     "The forecaster of a row, and its size in words."
@@ -78,7 +80,7 @@ def judge(model, learn, now):
 
 def called(encoder, head): return encoder if head == '-' else f'{encoder}, {head}'
 
-def run(case, folder, out, size, seeds):
+def run(case, folder, out, size, work):
     "Fit what is missing in the table of one log; say what could not be fitted."
     read, horizon, origins = CASES[case]
     events, table, failed = read(), out/f'{case}_networks.csv', []
@@ -87,7 +89,7 @@ def run(case, folder, out, size, seeds):
     now.labels.assign(T=now.rfm['T']).rename_axis('user').reset_index().to_parquet(folder/'truth.parquet', index=False)
     done = set() if not table.exists() else set(pd.read_csv(table)[KEY].itertuples(index=False, name=None))
     print(f'{case}: {len(now)} customers at {origins[-1]}, {horizon}; {len(learn)} origins to learn from, {sum(map(len, learn))} examples; {size}', flush=True)
-    for encoder, head, seed in jobs(seeds):
+    for encoder, head, seed in work:
         model, said = make(encoder, head, seed, size)
         if (encoder, head, seed, said) in done: continue
         try: forecast, found = judge(model, learn, now)
@@ -117,12 +119,13 @@ def main():
     p.add_argument('--out', default=Path(__file__).resolve().parent.parent/'nbs'/'tutorials'/'leaderboards', help='where the tables go')
     p.add_argument('--seeds', type=int, default=3)
     p.add_argument('--draws', type=int, default=100, help='of customers')
+    p.add_argument('--parts', default='simple,encoders,heads,more', help='of the work, for processes side by side that share it; then one with no part at all ("") makes the intervals')
     for k, v in vars(Size()).items(): p.add_argument(f'--{k}', type=int, default=v)
     a = p.parse_args()
     failed, size = [], Size(**{k: getattr(a, k) for k in vars(Size())})
     for case in a.case:
-        failed += run(case, Path(a.folder)/case, Path(a.out), size, a.seeds)
-        gaps(case, Path(a.folder)/case, Path(a.out), a.draws)
+        failed += run(case, Path(a.folder)/case, Path(a.out), size, jobs(a.seeds, filter(None, a.parts.split(','))))
+        if a.parts in ('', p.get_default('parts')): gaps(case, Path(a.folder)/case, Path(a.out), a.draws)
     if failed: raise SystemExit('could not be fitted:\n' + '\n'.join(failed))
 
 if __name__ == '__main__': main()
