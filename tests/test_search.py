@@ -12,7 +12,7 @@ from ulv_jax.ensemble.search import search
 from ulv_jax.ensemble.settings import Space
 folder, trials, processes, storage = sys.argv[1:]
 events = read_events(f'{folder}/log.parquet', event_col='event')
-space = Space(encoders=('mlp_features', 'gru'), n_hidden=(4, 8), n_layers=(1,), length=(4, 8), fixed=dict(epochs=2, n_rows=8))
+space = Space(encoders=('mlp_features',), n_hidden=(4,), n_layers=(1, 2), dropout=(.1, .1), length=(4, 8), fixed=dict(epochs=2, n_rows=8))
 found = search(events, '2024-04-01', '60D', int(trials), origins=1, space=space, storage=f'{folder}/{storage}', processes=int(processes), progress=False)
 found.trials.to_parquet(f'{folder}/{storage}.parquet')
 '''
