@@ -52,14 +52,13 @@ def test_two_workers_and_what_kills_them(tmp_path):
     while any(map(alive, workers)): time.sleep(.05)
     before = ask(tmp_path, ENDED)
     assert 2 <= len(before) < 5
-    again = start(tmp_path, 5, 1)
+    again, alone = start(tmp_path, 5, 1), start(tmp_path, 5, 1, 'alone.db')
     assert again.wait(timeout=300) == 0, again.communicate()[1]
     trials = pd.read_parquet(tmp_path/'search.db.parquet')
     ended, lost = trials[trials['state'].isin(['finished', 'stopped early'])], trials[trials['state'] == 'failed']
     assert len(ended) == 5 and set(before) <= set(ended.index) and len(trials) == len(ended) + len(lost)
     assert len(lost) >= 1 and lost['why'].str.match('its process ended; tried again as trial').all()
-
-    alone = start(tmp_path, 5, 1, 'alone.db')   # never stopped, by one process: the same settings, with the same losses up to the order of additions
+    # the one that was never stopped, by one process: the same settings, with the same losses up to the order of additions
     assert alone.wait(timeout=300) == 0, alone.communicate()[1]
     settings = ['encoder', 'n_hidden', 'n_layers', 'dropout', 'learning_rate', 'length']
     one = pd.read_parquet(tmp_path/'alone.db.parquet')
