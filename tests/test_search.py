@@ -12,7 +12,7 @@ from ulv_jax.ensemble.search import search
 from ulv_jax.ensemble.settings import Space
 folder, trials, processes, storage = sys.argv[1:]
 events = read_events(f'{folder}/log.parquet', event_col='event')
-space = Space(encoders=('mlp_features', 'gru'), n_hidden=(4, 8), n_layers=(1,), length=(4, 8), fixed=dict(epochs=2, n_rows=8))
+space = Space(encoders=('mlp_features',), n_hidden=(4,), n_layers=(1, 2), dropout=(.1, .1), length=(4, 8), fixed=dict(epochs=2, n_rows=8))
 found = search(events, '2024-04-01', '60D', int(trials), origins=1, space=space, storage=f'{folder}/{storage}', processes=int(processes), progress=False)
 found.trials.to_parquet(f'{folder}/{storage}.parquet')
 '''
@@ -52,14 +52,13 @@ def test_two_workers_and_what_kills_them(tmp_path):
     while any(map(alive, workers)): time.sleep(.05)
     before = ask(tmp_path, ENDED)
     assert 2 <= len(before) < 5
-    again = start(tmp_path, 5, 1)
+    again, alone = start(tmp_path, 5, 1), start(tmp_path, 5, 1, 'alone.db')
     assert again.wait(timeout=300) == 0, again.communicate()[1]
     trials = pd.read_parquet(tmp_path/'search.db.parquet')
     ended, lost = trials[trials['state'].isin(['finished', 'stopped early'])], trials[trials['state'] == 'failed']
     assert len(ended) == 5 and set(before) <= set(ended.index) and len(trials) == len(ended) + len(lost)
     assert len(lost) >= 1 and lost['why'].str.match('its process ended; tried again as trial').all()
-
-    alone = start(tmp_path, 5, 1, 'alone.db')   # never stopped, by one process: the same settings, with the same losses up to the order of additions
+    # the one that was never stopped, by one process: the same settings, with the same losses up to the order of additions
     assert alone.wait(timeout=300) == 0, alone.communicate()[1]
     settings = ['encoder', 'n_hidden', 'n_layers', 'dropout', 'learning_rate', 'length']
     one = pd.read_parquet(tmp_path/'alone.db.parquet')
