@@ -42,7 +42,8 @@ def basket_features(
     if 'items' in s: out |= {'items': s['items'], 'repeat_share': 1 - s['items'] / positive(s['named'])}
     if 'categories' in s: out['categories'] = s['categories']
     if 'price' in s:
-        level, shop = s['price'] / positive(s['priced']), s['price'].sum() / max(s['priced'].sum(), 1)
+        total = (s['price'] * 1e6).round().sum() / 1e6   # of whole millionths: the same in any order, and in parts of a log
+        level, shop = s['price'] / positive(s['priced']), total / max(s['priced'].sum(), 1)
         out |= {'pieces_per_line': s['pieces'] / s['lines'], 'price_level': level, 'price_vs_shop': level - shop}
     if 'off' in s: out['discount_share'] = (s['off'] / positive(s['full'])).clip(0., 1.)
     return pd.DataFrame(out)
