@@ -141,6 +141,7 @@ def _named(keep): return None if not keep else dict(keep) if isinstance(keep, di
 
 def _read(source, columns, attributes, value, purchase):
     if columns.time_zone: check_zone(columns.time_zone)
+    purchase = str(purchase).strip().lower()   # as the kinds of the log are spelt
     kept, aside, rows = _log(source, columns, purchase, value)
     _check_purchases(kept, purchase, columns.event)
     value = _with_currency(value, kept, columns, purchase)

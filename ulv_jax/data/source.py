@@ -79,7 +79,8 @@ def _chosen(table, choose): return table.select(*choose(table.columns)) if choos
 # %% ../../nbs/data/01a_source.ipynb #01a5f021
 def check_names(
     names,   # of the columns, as the source has them
-) -> None: # or DataError if two are the same
+): # nothing, or DataError
+    "No two columns have the same name, whatever their capitals."
     lower = [str(n).lower() for n in names]
     i = next((i for i, n in enumerate(lower) if n in lower[:i]), None)
     if i is None: return
@@ -134,7 +135,8 @@ def _text(v):
     if isinstance(v, float) and v.is_integer(): return str(int(v))
     return v.decode(errors='replace') if isinstance(v, bytes) else str(v)
 
-def is_mixed(column:pd.Series) -> bool: # does it hold text and something else, or times of several zones?
+def is_mixed(column:pd.Series) -> bool:
+    "Does it hold text and something else, or times of several zones?"
     if column.dtype != object: return False
     kind = pd.api.types.infer_dtype(column, skipna=True)
     lists = kind == 'mixed' and column.dropna().map(pd.api.types.is_list_like).all()   # vectors are one kind of thing

@@ -21,8 +21,8 @@ from ..data.batches import Batch
 from .heads import mission_loss
 from .mesh import data_mesh
 from .network import row_keys
-from .processes import everywhere, gathered, is_first, of_first, own_mesh, put, while_all_live
-from .training import (Examples, State, Training, make_optimizer, start_state, _about, _beside, _call, _fixed, _groups,
+from .processes import everywhere, is_first, of_first, own_mesh, put, while_all_live
+from .training import (Examples, State, Training, make_optimizer, start_state, _about, _beside, _by_user, _call, _fixed, _groups,
     _joined, _load_checkpoint, _local_loss, _own, _parts, _save_checkpoint, _stalled, _stopped, _where)
 
 # %% ../../nbs/models/03a_members.ipynb #b3e3be06
@@ -102,14 +102,9 @@ def answer_members(
 ) -> Float[np.ndarray, "member user answer"]: # with dropout off
     "Answers of every member for every user."
     network.eval()
-    mesh, (graph, _, rest), out = mesh or own_mesh(), nnx.split(network, nnx.Param, ...), None
+    mesh, (graph, _, rest) = mesh or own_mesh(), nnx.split(network, nnx.Param, ...)
     params, rest = everywhere((params, rest), mesh)
-    with _groups(x, offsets, settings, mesh) as groups:
-        for b in groups:
-            a = gathered(members_answer(params, *put((b, _beside(static, b.user)), mesh), rest, graph=graph, mesh=mesh))
-            if out is None: out = np.zeros((len(a), len(offsets) - 1, a.shape[-1]), np.float32)
-            out[:, b.user[b.weight > 0]] = a[:, b.weight > 0]
-    return out
+    return _by_user(lambda b, static: members_answer(params, b, static, rest, graph=graph, mesh=mesh), x, offsets, settings, mesh, static)
 
 # %% ../../nbs/models/03a_members.ipynb #b3e3be15
 def _look_at_all(last, data):

@@ -133,7 +133,8 @@ class RecurrentNetwork(SequenceNetwork):
     def states(self,
         x:Float[Array, "row time field"],
         reset:Bool[Array, "row time"],     # a user begins here
-    ) -> Float[Array, "row time hidden"]: # what the upper layer shows after every step
+    ) -> Float[Array, "row time hidden"]:
+        "What the upper layer shows after every step."
         wide = x.shape[-1] > self.w3.out_features   # a mixture is then cheaper to read
         h, mix = (self.w3(x), None) if wide else (x, self.w3.kernel[...])
         for layer in self.layers: h, mix = self.dropout(layer(h, reset, mix)), None

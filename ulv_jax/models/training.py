@@ -139,6 +139,17 @@ def _slots(settings, mesh): return settings.row_length * max(2, _rows(settings, 
 
 def _rows(settings, mesh): return -(-settings.n_rows // mesh.size)   # of a shard
 
+# %% ../../nbs/models/03_training.ipynb #2203f645
+def _by_user(ask, x, offsets, settings, mesh, static):
+    "What `ask` answers for each batch, [..., shard, slot, answer], put in the order of the users: [..., user, answer]."
+    out = None
+    with _groups(x, offsets, settings, mesh, n_slots=_slots(settings, mesh)) as groups:
+        for b in groups:
+            a = gathered(ask(*put((b, _beside(static, b.user)), mesh)))
+            if out is None: out = np.zeros((*a.shape[:-3], len(offsets) - 1, a.shape[-1]), np.float32)
+            out[..., b.user[b.weight > 0], :] = a[..., b.weight > 0, :]
+    return out
+
 # %% ../../nbs/models/03_training.ipynb #2203f646
 def answer_all(
     network,
@@ -151,13 +162,8 @@ def answer_all(
     "Answers for every user."
     network.eval()
     mesh, (graph, params, rest) = mesh or own_mesh(), nnx.split(network, nnx.Param, ...)
-    out, (params, rest) = None, everywhere((params, rest), mesh)
-    with _groups(x, offsets, settings, mesh, n_slots=_slots(settings, mesh)) as groups:
-        for b in groups:
-            a = gathered(answer_batch(params, *put((b, _beside(static, b.user)), mesh), rest, graph=graph, mesh=mesh))
-            if out is None: out = np.zeros((len(offsets) - 1, a.shape[-1]), np.float32)
-            out[b.user[b.weight > 0]] = a[b.weight > 0]
-    return out
+    params, rest = everywhere((params, rest), mesh)
+    return _by_user(lambda b, static: answer_batch(params, b, static, rest, graph=graph, mesh=mesh), x, offsets, settings, mesh, static)
 
 # %% ../../nbs/models/03_training.ipynb #14b154ca
 def _epoch(state, fixed, data, settings, mesh, rates, seed, bar):
