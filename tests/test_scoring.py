@@ -4,13 +4,15 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from ulv_jax.data.columns import Columns
+from ulv_jax.data.errors import DataError
 from ulv_jax.data.events import read_events
 from ulv_jax.data.shop import Shop
 from ulv_jax.data.simulate import write_log
 from ulv_jax.data.snapshots import snapshot, training_snapshots
 from ulv_jax.models.base import make_forecaster
 from ulv_jax.serving.bundle import end_of_log, read_bundle, write_bundle
-from ulv_jax.serving.scoring import score
+from ulv_jax.serving import scoring
+from ulv_jax.serving.scoring import plan_scoring, score
 
 COLUMNS = Columns(event='event', item='item_id', order='order_id', quantity='quantity')
 
@@ -67,3 +69,23 @@ def test_trees_in_blocks(shop, tmp_path):
     write_bundle(model, COLUMNS, events, tmp_path/'bundle', cutoff=at)
     read = pd.read_parquet(score(tmp_path/'bundle', events, tmp_path/'out', users=70, progress=False))
     pd.testing.assert_frame_equal(read, model.predict(snapshot(events, at, '30D', labels=False)), rtol=1e-9)
+
+def test_a_corrected_log_is_another_one(shop, tmp_path):
+    folder, events = shop
+    score(folder/'bundle', events, tmp_path/'out', users=70, progress=False)
+    rows = events.table.execute()
+    first, last = sorted(rows['user_id'].unique())[::len(rows['user_id'].unique()) - 1]
+    swapped = rows.assign(user_id=rows['user_id'].replace({first: last, last: first}))   # rows, users, dates and sums are as before
+    corrected = read_events(swapped, event_col='event', item_col='item_id', order_col='order_id', quantity_col='quantity')
+    with pytest.raises(DataError, match='of another run: another log'): score(folder/'bundle', corrected, tmp_path/'out', users=70, progress=False)
+    (tmp_path/'out'/'_scoring.json').unlink()
+    with pytest.raises(DataError, match='does not say of what'): score(folder/'bundle', events, tmp_path/'out', users=70, progress=False)
+
+def test_visitors_do_not_swell_a_block(shop, monkeypatch):
+    folder, _ = shop
+    when = pd.Timestamp('2024-03-01')
+    rows = pd.concat([pd.DataFrame({'user_id': range(3000), 'timestamp': when, 'event': 'view', 'value': None}),
+                      pd.DataFrame({'user_id': range(0, 3000, 50), 'timestamp': when + pd.Timedelta('1D'), 'event': 'purchase', 'value': 5.})])
+    monkeypatch.setattr(scoring, 'ROWS_AT_ONCE', 500)
+    plan = plan_scoring(read_bundle(folder/'bundle'), read_events(rows.astype({'value': float}), event_col='event'), cutoff='2024-03-05')
+    assert len(plan) > 4 and plan.customers == 60 and max(b - a for a, b in zip(plan.ends, plan.ends[1:])) <= 600

@@ -23,7 +23,7 @@ from .rows import BLOCK, Rows, changes, whole_users, with_kinds
 from .sequences import sequences
 from .snapshots import Snapshot
 from .source import connect
-from .table import attributes_at, features
+from .table import _ratios, attributes_at, features
 
 # %% ../../nbs/data/05e_blocks.ipynb #5c010013
 def customers_in(
@@ -134,6 +134,7 @@ def _as_of_all(table, block):
     counts = [f'n_{k}{w}' for k in block.facts.kinds for w in ('', *(f'_{d}d' for d in watched(RECENT)))]
     money = [f'{what}_{d}d' for what in ('purchases', 'spend') for d in watched(WINDOWS)]
     table = table.assign(**{c: table[c].fillna(0.) if c in table else 0. for c in counts + money})
+    table = table.assign(**_ratios(table, block.events.purchase))
     return table.assign(price_vs_shop=table['price_level'] - block.facts.price) if 'price_vs_shop' in table else table
 
 def _users(events, cutoff):

@@ -37,8 +37,8 @@ class Published:
 def cache_folder() -> Path: # need not exist yet
     "Where fetched data is kept."
     if os.environ.get('ULV_CACHE'): return Path(os.environ['ULV_CACHE'])
-    home = {'darwin': Path.home()/'Library'/'Caches', 'win32': Path(os.environ.get('LOCALAPPDATA', Path.home()))}.get(sys.platform)
-    return (home or Path(os.environ.get('XDG_CACHE_HOME') or Path.home()/'.cache'))/'ulv_jax'
+    if sys.platform == 'darwin': return Path.home()/'Library'/'Caches'/'ulv_jax'
+    return Path(os.environ.get('LOCALAPPDATA' if sys.platform == 'win32' else 'XDG_CACHE_HOME') or Path.home()/'.cache')/'ulv_jax'
 
 def local_folder(
     folder=None,   # None: the one that ULV_DATA names

@@ -25,7 +25,7 @@ from ..data.source import open_table
 from ..data.value import Value
 from .settings import Space, default_space, lessons, losses
 from .trials import MOST_TRIES, Search, found_in, retried
-from ..evaluation.rolling import log_fingerprint
+from ..evaluation.rolling import code_fingerprint, log_fingerprint
 
 # %% ../../nbs/ensemble/02b_search.ipynb #02a0007
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Task:
     @cached_property
     def about(self) -> dict:
         return dict(log=log_fingerprint(self.events, self.cutoff), cutoff=str(self.cutoff), horizon=str(self.horizon), origins=str(self.origins),
-                    space=json.dumps(asdict(self.space), sort_keys=True), seed=str(self.seed), version=ulv_jax.__version__)
+                    space=json.dumps(asdict(self.space), sort_keys=True), seed=str(self.seed), code=code_fingerprint())
 
 # %% ../../nbs/ensemble/02b_search.ipynb #02a0008
 LONGEST = 256   # steps of the longest history that a default space asks for

@@ -60,8 +60,13 @@ def _check_space(space):
         if len(ends) != 2 or not ends[0] <= ends[1]: raise DataError(f'{name} is {ends}: give two ends, the smaller one first')
     if not space.learning_rate[0] > 0: raise DataError(f'a learning rate of {space.learning_rate[0]} teaches nothing: begin above 0')
     if min(space.length) < 1: raise DataError(f'a history of {min(space.length)} steps is none: give at least 1')
-    try: json.dumps(space.fixed)
-    except TypeError as e: raise DataError(f'fixed={space.fixed} cannot be written to a file: give names and numbers') from e
+    if space.dropout[1] >= 1: raise DataError(f'a dropout of {space.dropout[1]} leaves nothing: end below 1')
+    for name in ('n_hidden', 'n_layers'):
+        if min(getattr(space, name)) < 1: raise DataError(f'{name} is {getattr(space, name)}: each must be at least 1')
+    both = set(space.fixed) & (vars(space).keys() - {'fixed'})
+    if both: raise DataError(f"'{min(both)}' is fixed and searched: name it in fixed or give its range, not both")
+    try: json.dumps(asdict(space))
+    except TypeError as e: raise DataError(f'{space} cannot be written to a file: give names and numbers, Python\'s own') from e
     for encoder in space.encoders: forecaster_of(dict(encoder=encoder, n_hidden=space.n_hidden[0], n_layers=space.n_layers[0], dropout=space.dropout[0]), space.fixed)
 
 # %% ../../nbs/ensemble/02_settings.ipynb #02s000e

@@ -54,11 +54,20 @@ def log_fingerprint(
 ) -> str: # 16 hexadecimal digits
     "A hash of every cell of the log before a date, and of how it is read."
     t = before(events, until)
-    row = ibis.literal('|').join([t[c].cast('string').fill_null('') for c in sorted(t.columns)])
-    rows = t.aggregate(n=t.count(), sum=(row.hash() % PRIME).sum(), first=t.timestamp.min()).execute().iloc[0].tolist()
+    rows = t.aggregate(n=t.count(), sum=_of_row(t).sum(), first=t.timestamp.min()).execute().iloc[0].tolist()
     users = None if events.attributes is None else int(pd.util.hash_pandas_object(events.attributes.astype(str), index=False).sum())
-    own = [(name, marshal.dumps(f.__code__) if hasattr(f, '__code__') else repr(f)) for name, f in events.more]
+    own = [(name, _of_function(f)) for name, f in events.more]
     return _digest(rows, events.value.to_dict(), events.purchase, events.time_zone, events.whole_days, users, own)
+
+def _of_row(t):
+    "A hash of all cells of a row, each mixed into that of those before it."
+    found = ibis.literal(0, 'int64')
+    for c in sorted(t.columns): found = (found * 2 + t[c].hash().fill_null(0) % PRIME).hash() % PRIME
+    return found
+
+def _of_function(f):
+    if not hasattr(f, '__code__'): return repr(f)
+    return marshal.dumps(f.__code__), repr(f.__defaults__), repr([c.cell_contents for c in f.__closure__ or ()])
 
 def _digest(*facts): return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
 
@@ -88,6 +97,8 @@ class _Question:
 
     @cached_property
     def learn(self): return training_snapshots(self.log, self.origin.cutoff, self.horizon, rehearsals=self.rehearsals)
+    teacher = None   # without fitting again: the oldest question, whose snapshots are learnt from
+
     def place(self): return {'cutoff': self.origin.cutoff, 'horizon_days': self.horizon.total_seconds()/86400}
     def stem(self, *what): return '_'.join([f'{self.origin.cutoff:%Y-%m-%d}', f'{self.horizon.days}d', *map(str, what), _digest(self.key, what)])
 
@@ -110,19 +121,24 @@ def _forecast(question, name, seed, fitted):
     model, fit_seconds = fitted.get((question.horizon, name, seed)), 0.
     if model is None:
         model = make_forecaster(name, seed); model.progress = False
-        learn, start = question.learn, time.perf_counter()
+        learn, start = (question.teacher or question).learn, time.perf_counter()
         model.fit(learn); fit_seconds = time.perf_counter() - start
     now, start = question.now, time.perf_counter()
     forecast = model.predict(now)
     return model, forecast, {'fit_seconds': fit_seconds, 'predict_seconds': time.perf_counter() - start}
 
+def _own_code(model):
+    "A hash of a model of one's own; nothing for those of the package, whose code is in the key anyway."
+    own = [c for c in type(model).__mro__ if c.__module__.split('.')[0] not in ('ulv_jax', 'builtins')]
+    return [_digest([(k, _of_function(v) if callable(v) else repr(v)) for c in own for k, v in vars(c).items() if not k.startswith('__') or k == '__init__'])] if own else []
+
 def _cell(question, name, seed, fitted, refit):
     "The kept forecast and what it took, or else a new one."
-    stem = question.stem(name, f's{seed}', *([] if refit is None else ['kept', refit]))
+    stem = question.stem(name, f's{seed}', *_own_code(make_forecaster(name)), *([] if refit is None else ['kept', refit]))
     table, about = question.folder/f'{stem}.parquet', question.folder/f'{stem}.json'
     if (said := _said(about)) and ('why' in said or (forecast := _read(table)) is not None): return table, None if 'why' in said else forecast, said
     try: model, forecast, said = _forecast(question, name, seed, fitted)
-    except DataError as e: forecast, said = None, {'why': str(e)}
+    except (DataError, FloatingPointError) as e: forecast, said = None, {'why': str(e)}
     if refit is not None and forecast is not None: fitted[question.horizon, name, seed] = model
     with whole(question.folder) as part:
         if forecast is not None: forecast.reset_index().to_parquet(part/table.name, index=False)
@@ -164,11 +180,16 @@ class Rolling:
         return pd.read_parquet(self.files[pd.Timestamp(cutoff), days, model, seed])
 
 # %% ../../nbs/evaluation/05_rolling.ipynb #05ba002a
-def _questions(events, origins, horizons, models, folder):
+def _questions(events, origins, horizons, models, folder, refit):
     if not origins or not horizons or not models: raise DataError('a rolling backtest needs at least one origin, one horizon and one model')
     rehearsals = any([make_forecaster(name).rehearses for name in models])   # an unknown name fails before anything is fitted
     origins = [o if isinstance(o, Origin) else Origin(as_cutoff(o, events.time_zone), None) for o in origins]
-    return [_Question(events, o, as_horizon(h), rehearsals, folder) for h in horizons for o in sorted(origins)]
+    twice = sorted({o.cutoff for o in origins if [p.cutoff for p in origins].count(o.cutoff) > 1})
+    if twice: raise DataError(f'the date {twice[0]:%Y-%m-%d} stands more than once among the origins: ask for each date once, and for another stretch of history in a backtest of its own')
+    each = [[_Question(events, o, as_horizon(h), rehearsals, folder) for o in sorted(origins, key=lambda o: o.cutoff)] for h in horizons]
+    for questions in () if refit else each:
+        for q in questions[1:]: q.teacher = questions[0]
+    return [q for questions in each for q in questions]
 
 def _ask(question, models, seeds, fitted, refit, bar):
     "Rows, reasons and files of one question."
@@ -200,7 +221,7 @@ def rolling_backtest(
 ) -> Rolling:
     "Backtests at every origin, over every horizon, with every seed."
     kept, models = TemporaryDirectory() if folder is None else None, tuple(dict.fromkeys((*(REFERENCES if references else ()), *models)))
-    questions, rows, skipped, files, truths, fitted = _questions(events, origins, horizons, models, Path(folder or kept.name)), [], [], {}, {}, {}
+    questions, rows, skipped, files, truths, fitted = _questions(events, origins, horizons, models, Path(folder or kept.name), refit), [], [], {}, {}, {}
     total = len(questions)*sum(1 if m in SEEDLESS else len(seeds) for m in models)
     with tqdm(total=total, disable=None if progress else True, unit='forecast') as bar:
         for q in questions:

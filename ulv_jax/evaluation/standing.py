@@ -174,7 +174,8 @@ def write_standing(
     for days in sorted({k[1] for k in rolling.files}):
         drawn = redrawn(rolling, days, draws=draws)
         found.append(differences(drawn).assign(horizon_days=days))
-        said.append(f'{days:g} days ahead. {verdict(drawn, rolling.scores[rolling.scores["horizon_days"] == days], model)}')
+        try: said.append(f'{days:g} days ahead. {verdict(drawn, rolling.scores[rolling.scores["horizon_days"] == days], model)}')
+        except DataError as e: said.append(f'{days:g} days ahead. No verdict: {e}')
     tables = {'standings': standings(rolling.scores), 'differences': pd.concat(found).astype({'cutoff': object}), 'skipped': rolling.skipped}
     with whole(out) as part:
         rolling.scores.to_parquet(part/'scores.parquet', index=False); (part/'verdict.txt').write_text('\n'.join(said) + '\n')

@@ -32,8 +32,9 @@ def poisson_weights(
     seed:int,
 ) -> Float[np.ndarray, "example member"]: # mean 1
     "How often each member sees each user."
-    drawn = np.random.default_rng(seed).poisson(1., (int(user.max()) + 1, members))
-    return drawn[user].astype(np.float32)
+    drawn = np.random.default_rng(seed).poisson(1., (members, int(user.max()) + 1))
+    drawn[~drawn.any(1)] = 1   # of very few users a member may have drawn none
+    return drawn[:, user].T.astype(np.float32)
 
 # %% ../../nbs/models/03a_members.ipynb #b3e3be0b
 def stack(trees:list):
@@ -158,7 +159,8 @@ def train_members(
     about = None if checkpoint is None and not mesh.is_multi_process else _about(train, valid, settings, seed, loss) + _about(*[Examples(weights, train.offsets, train.target)]*2, settings, seed, loss)
     state = stack([start_state(n, settings) for n in networks])
     (state, best), history = _load_checkpoint(checkpoint, (state, jax.tree.map(jnp.copy, state.params)), about)
-    if mesh.is_multi_process: state, fixed = _joined(state, fixed, history, about, mesh)
+    if mesh.is_multi_process:
+        with while_all_live(): state, fixed = _joined(state, fixed, history, about, mesh)
     with while_all_live(), tqdm(total=fixed['n_steps']*settings.epochs, initial=int(state.step[0]), disable=None if progress and is_first() else True, unit='step', leave=False) as bar:
         try: best = _epochs_of_all(networks[0], state, best, history, fixed, train, valid, weights, settings, mesh, seed, bar, checkpoint, about)
         except KeyboardInterrupt: raise KeyboardInterrupt(_stopped(len(history), settings, checkpoint)) from None

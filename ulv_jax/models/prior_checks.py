@@ -13,7 +13,7 @@ import pandas as pd
 from flax import nnx
 from safetensors.numpy import load_file
 from .prior import NAMES, ULVPrior, _network, answers, interval, shop_summary
-from .worlds import Worlds, draw_worlds
+from .worlds import Worlds
 
 # %% ../../nbs/models/18a_prior_checks.ipynb #rech0005
 def seen() -> pd.DataFrame: # a row a number that sums up a shop: least, most

@@ -12,8 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import nnx
+from ..data.value import mean_discount
 from .base import Forecaster, register
-from .module import from_arrays, to_arrays
+from .module import to_arrays
 from .prior import ULVPrior, _columns, _network, _summary, answer_loss, answers
 
 # %% ../../nbs/models/18b_prior_tuned.ipynb #oret0005
@@ -32,8 +33,9 @@ def batches_of(
 def _shop(s):
     summed, labels = _summary(s), s.labels
     inputs = np.stack(_columns(s.rfm, summed['life']))
-    outcome = np.stack([labels['purchases'], labels['value'].clip(lower=0)]).astype(np.float32)
-    return dict(shop=summed['summary'], inputs=inputs, outcome=outcome, unit=np.float32(summed['mean_z']), horizon=np.float32(s.horizon.total_seconds()/86400/summed['life']))
+    days = s.horizon.total_seconds()/86400
+    outcome = np.stack([labels['purchases'], labels['value'].clip(lower=0) / mean_discount(s.value, days)]).astype(np.float32)   # the discount comes with the forecast
+    return dict(shop=summed['summary'], inputs=inputs, outcome=outcome, unit=np.float32(summed['mean_z']), horizon=np.float32(days/summed['life']))
 
 # %% ../../nbs/models/18b_prior_tuned.ipynb #oret0006
 def _loss(params, graph, b):
@@ -89,10 +91,10 @@ class TunedPrior(ULVPrior):
     def _fit(self, snapshots):
         super()._fit(snapshots)
         given = ULVPrior._weights(self)
-        enough = len(snapshots) > 1
+        enough = len(snapshots) > 1 and self.steps > 0
         self.weights_, self.history_ = tune(given, snapshots[:-1], snapshots[-1:], self.steps, self.rate, self.seed) if enough else (given, [])
 
-    def _weights(self): return self.weights_
+    def _weights(self): return getattr(self, 'weights_', None) or ULVPrior._weights(self)   # not tuned yet: the prior
     def _state(self): return {'history': self.history_}, super()._state()[1] | self.weights_
 
     def _restore(self, meta, arrays):

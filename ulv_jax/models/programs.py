@@ -28,7 +28,8 @@ def keep_programs(
 ) -> Path|None: # the folder in use, None if there is none
     "Let JAX keep compiled programs on disk; to be called before it compiles the first one."
     if jax.config.jax_compilation_cache_dir: return Path(jax.config.jax_compilation_cache_dir)
-    folder = program_folder()
+    try: folder = program_folder()
+    except RuntimeError: return None   # a user without a home
     if folder is None or not _writable(folder): return None
     jax.config.update('jax_compilation_cache_dir', str(folder))
     jax.config.update('jax_persistent_cache_min_compile_time_secs', least)

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['SHAPES', 'ResidualMLP', 'weekly_rate', 'log_spend', 'intensity_loss', 'tweedie_loss', 'Settings', 'week_of_year',
-           'train_members', 'first_params', 'bootstrap_weights', 'Scaling', 'training_data', 'expect',
-           'chance_of_buying', 'fit_shape', 'Structured', 'MLPForecaster', 'TweedieForecaster']
+           'train_members', 'first_params', 'Scaling', 'training_data', 'expect', 'chance_of_buying', 'fit_shape',
+           'Structured', 'MLPForecaster', 'TweedieForecaster']
 
 # %% ../../nbs/models/16_structured.ipynb #9fb22673
 from dataclasses import asdict, dataclass
@@ -19,6 +19,7 @@ from jaxtyping import Array, Float
 from ..data.value import mean_discount
 from ..data.snapshots import present_of
 from .base import Forecaster, IntervalTable, register
+from .members import poisson_weights
 from .module import Module, from_arrays, to_arrays
 from .weekly import INPUTS, WeeklyExamples, anchors, mean_spend, weekly_examples, weekly_inputs
 
@@ -135,11 +136,6 @@ def first_params(n_in:int, n_answers:int, settings:Settings, seed:int) -> tuple:
     zeros = lambda n: jnp.zeros((settings.members, n))
     return graph, {'net': nets, 'season': zeros(52), 'level': zeros(n_answers)}
 
-def bootstrap_weights(user, members:int, seed:int) -> np.ndarray: # float32 [member, example]
-    "Poisson weights with mean 1, one a user."
-    drawn = np.random.default_rng(seed).poisson(1., (members, int(user.max()) + 1))
-    return drawn[:, user].astype(np.float32)
-
 # %% ../../nbs/models/16_structured.ipynb #0ae3da44
 @dataclass(frozen=True)
 class Scaling:
@@ -218,7 +214,7 @@ class Structured(Forecaster):
 
     def _train(self, some, cutoff):
         graph, params = first_params(len(INPUTS), 4, self.settings, self.seed)
-        keys, weights = jax.random.split(jax.random.key(self.seed + 1), self.settings.members), bootstrap_weights(some.user, self.settings.members, self.seed)
+        keys, weights = jax.random.split(jax.random.key(self.seed + 1), self.settings.members), poisson_weights(some.user, self.settings.members, self.seed).T
         data = training_data(some, self.scaling_, cutoff, self.unit_, self.has_season_)
         self.params_, losses = train_members(params, keys, weights, data, graph=graph, loss=type(self).loss, settings=self.settings)
         return np.asarray(losses).mean(0)

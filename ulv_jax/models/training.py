@@ -235,7 +235,8 @@ def train_network(
     fixed = _fixed(network, train, settings, mesh, seed, loss)
     about = None if checkpoint is None and not mesh.is_multi_process else _about(train, valid, settings, seed, loss)
     (state, best), history = _load_checkpoint(checkpoint, (start_state(network, settings), start_state(network, settings).params), about)
-    if mesh.is_multi_process: state, fixed = _joined(state, fixed, history, about, mesh)
+    if mesh.is_multi_process:
+        with while_all_live(): state, fixed = _joined(state, fixed, history, about, mesh)
     with while_all_live(), tqdm(total=fixed['n_steps']*settings.epochs, initial=int(state.step), disable=None if progress and is_first() else True, unit='step', leave=False) as bar:
         try: best = _epochs(network, state, best, history, fixed, train, valid, settings, mesh, seed, bar, checkpoint, about)
         except KeyboardInterrupt: raise KeyboardInterrupt(_stopped(len(history), settings, checkpoint)) from None

@@ -19,7 +19,6 @@ from ..data.events import Columns, Events, read_events
 from ..data.value import Value
 from ..data.whole import whole
 from ..models.base import Forecaster, load_forecaster, save_forecaster
-from ..models.processes import is_first
 
 # %% ../../nbs/serving/00_bundle.ipynb #0d5df2cb
 def fingerprint(events:Events) -> str: # 16 hexadecimal digits
@@ -76,14 +75,16 @@ def write_bundle(
     metrics:dict|None=None,  # row of a backtest's leaderboard, if there was one
 ) -> Path: # the directory
     "Write a fitted model with all that is needed to use it again; of several processes, the first writes."
-    if not is_first(): return Path(out)
+    from ulv_jax.models.processes import is_first, wait_for_all, while_all_live   # JAX: not needed to read a bundle
     about = dict(format=FORMAT, ulv_jax=__version__, python=platform.python_version(), packages={p: version(p) for p in PACKAGES},
                  columns=asdict(columns), purchase=events.purchase, cutoff=str(cutoff), horizon_days=model.horizon_days_, metrics=metrics or {},
                  own_columns=[name for name, _ in events.more],
                  log=dict(fingerprint=fingerprint(events), rows=events.n_rows, users=events.n_users, first=str(events.first), last=str(events.last), kinds=kinds_of(events)))
-    with whole(out) as part:
-        save_forecaster(model, part)
-        (part/'bundle.json').write_text(json.dumps(about, indent=1))
+    if is_first():
+        with whole(out) as part:
+            save_forecaster(model, part)
+            (part/'bundle.json').write_text(json.dumps(about, indent=1))
+    with while_all_live(): wait_for_all('the bundle is there')
     return Path(out)
 
 # %% ../../nbs/serving/00_bundle.ipynb #eae9d79f

@@ -19,10 +19,11 @@ from ..data.errors import DataError
 from ..data.events import Events, read_events
 from ..data.snapshots import as_cutoff, as_horizon, check_cutoff
 from ..data.whole import whole
+from ..evaluation.rolling import log_fingerprint
 from ..models.base import Forecaster
 from ..models.processes import is_first, own_mesh, rank_and_count, wait_for_all, while_all_live
 from ..models.training import Training
-from .bundle import Bundle, check_own_columns, end_of_log, fingerprint, read_bundle
+from .bundle import Bundle, end_of_log, read_bundle
 
 # %% ../../nbs/serving/00a_scoring.ipynb #5c010041
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def _model_digest(model):
     return found.hexdigest()
 
 def _about(s):
-    return dict(ulv_jax=__version__, model=_model_digest(s.model), log=fingerprint(s.events), cutoff=str(s.cutoff), horizon_days=s.horizon / pd.Timedelta(days=1),
+    return dict(ulv_jax=__version__, model=_model_digest(s.model), log=log_fingerprint(s.events, s.cutoff), cutoff=str(s.cutoff), horizon_days=s.horizon / pd.Timedelta(days=1),
                 value=s.model.value_.to_dict(), customers=s.customers, customers_in_a_part=s.n, parts=len(s))
 
 # %% ../../nbs/serving/00a_scoring.ipynb #5c010045
@@ -94,12 +95,12 @@ def plan_scoring(
     "Read the log and cut it into blocks."
     events = log if isinstance(log, Events) else read_events(log, **bundle.read_kwargs())
     if not events.rows: raise DataError('this log stays in the engine that holds it: write it to Parquet files there, and score those')
-    check_own_columns(bundle, events)
-    if events.more: raise DataError('columns of your own may look at several users at once, so that they cannot be made in blocks: forecast this log as a whole, with predict')
+    if events.more or bundle.about.get('own_columns'): raise DataError('columns of your own may look at several users at once, so that they cannot be made in blocks: forecast this log as a whole, with predict')
     cutoff, horizon = as_cutoff(cutoff or end_of_log(events), events.time_zone), as_horizon(horizon or f'{bundle.about["horizon_days"]}D')
     check_cutoff(events, cutoff)
-    n = users or max(1, min(USERS, ROWS_AT_ONCE * events.n_users // events.n_rows))
-    ends, customers, kinds = block_ends(events, cutoff, n)
+    n, (ends, customers, kinds) = users or USERS, block_ends(events, cutoff, users or USERS)
+    if not users and (fewer := max(1, ROWS_AT_ONCE * customers // events.n_rows)) < n:   # they, or visitors between them, have many rows
+        n, (ends, *_) = fewer, block_ends(events, cutoff, fewer)
     if not customers: raise DataError(f'no purchase stands before the cutoff {cutoff:%Y-%m-%d}: choose a later cutoff')
     return Scoring(bundle.model, events, cutoff, horizon, facts_of(events, cutoff, kinds), ends, n, customers)
 
@@ -109,6 +110,7 @@ def _start(out, about, clean=True):
     file = Path(out)/'_scoring.json'
     for left in Path(out).glob('.unfinished-*') if clean else (): shutil.rmtree(left)   # by a run that was killed
     if not file.exists():
+        if list(Path(out).glob('part-*')): raise DataError(f"'{out}' holds parts, and does not say of what: _scoring.json is missing; name another folder, or remove it")
         with whole(out) as part: (part/file.name).write_text(json.dumps(about, indent=1))
     try: found = json.loads(file.read_text())
     except ValueError as e: raise DataError(f"'{file}' is damaged: remove the folder '{out}', or name another") from e
