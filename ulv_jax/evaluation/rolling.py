@@ -132,6 +132,7 @@ def _own_code(model):
     own = [c for c in type(model).__mro__ if c.__module__.split('.')[0] not in ('ulv_jax', 'builtins')]
     return [_digest([(k, _of_function(v) if callable(v) else repr(v)) for c in own for k, v in vars(c).items() if not k.startswith('__') or k == '__init__'])] if own else []
 
+# %% ../../nbs/evaluation/05_rolling.ipynb #05ba002b
 def _cell(question, name, seed, fitted, refit):
     "The kept forecast and what it took, or else a new one."
     stem = question.stem(name, f's{seed}', *_own_code(make_forecaster(name)), *([] if refit is None else ['kept', refit]))
