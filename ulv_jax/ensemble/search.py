@@ -24,7 +24,7 @@ from ..data.snapshots import as_cutoff, as_horizon, snapshot
 from ..data.source import open_table
 from ..data.value import Value
 from .settings import Space, default_space, lessons, losses
-from .trials import MOST_TRIES, Search, found_in, retried
+from .trials import MOST_TRIES, Search, found_in
 from ..evaluation.rolling import code_fingerprint, log_fingerprint
 
 # %% ../../nbs/ensemble/02b_search.ipynb #02a0007
@@ -113,29 +113,33 @@ def _judge(trial, task):
     except FAILURES as e: trial.set_user_attr('why', str(e).strip() or type(e).__name__); return State.FAIL, None
     return State.COMPLETE, float(np.mean(found))
 
+def _of_ordinal(study, ordinal): return [t for t in study.get_trials(deepcopy=False) if t.user_attrs.get('ordinal') == ordinal]
+
 def _one_trial(study, task, ordinal):
     optuna = require('optuna', 'tune')
     study.sampler = optuna.samplers.TPESampler(seed=int(np.random.SeedSequence([task.seed, ordinal]).generate_state(1)[0]))
     trial = study.ask()
-    trial.set_user_attr('process', os.getpid())
+    trial.set_user_attr('ordinal', ordinal); trial.set_user_attr('process', os.getpid())
+    if lost := [t.number for t in _of_ordinal(study, ordinal) if t.number != trial.number]: trial.set_user_attr('retry_of', lost[-1]); trial.set_user_attr('tries', len(lost) + 1)
     state, value = _judge(trial, task)
     study.tell(trial, value, state)
 
 # %% ../../nbs/ensemble/02b_search.ipynb #02a000f
-def _give_back(study, process=None) -> tuple: # (trials marked, those of them that are tried again)
-    "Mark trials whose process has ended, of one process or of all; try them again."
+def _give_back(study, process=None) -> tuple: # (trials marked, those of them that may be tried again)
+    "Mark trials whose process has ended, of one process or of all."
     State = require('optuna', 'tune').trial.TrialState
-    again, lost = retried(study), [t for t in study.get_trials(states=(State.RUNNING,)) if process in (None, t.user_attrs.get('process'))]
-    hopeful = [t for t in lost if t.user_attrs.get('tries', 1) < MOST_TRIES]
-    for t in lost:
-        if t in hopeful and t.number not in again: study.enqueue_trial(t.params, user_attrs=dict(retry_of=t.number, tries=t.user_attrs.get('tries', 1) + 1))
-        study.tell(t.number, state=State.FAIL)
-    return len(lost), len(hopeful)
+    lost = [t for t in study.get_trials(states=(State.RUNNING,)) if process in (None, t.user_attrs.get('process'))]
+    for t in lost: study.tell(t.number, state=State.FAIL)
+    return len(lost), sum(_is_hopeful(t) for t in lost)
 
-def _n_done(study):
-    "Trials that ended, but for those that are tried again."
-    again = retried(study)
-    return sum(t.state.is_finished() and t.number not in again for t in study.get_trials(deepcopy=False))
+def _is_hopeful(t): return t.user_attrs.get('tries', 1) < MOST_TRIES
+
+def _missing(study, trials):
+    "Which of the trials asked for have not ended; one that lost its process has not, while it may be tried again."
+    ended = {t.user_attrs.get('ordinal') for t in study.get_trials(deepcopy=False) if t.state.is_finished() and not (_lost(t) and _is_hopeful(t))}
+    return [k for k in range(trials) if k not in ended]
+
+def _lost(t): return t.state.name == 'FAIL' and 'why' not in t.user_attrs
 
 # %% ../../nbs/ensemble/02b_search.ipynb #02a0011
 HOW = ('purchase', 'time_zone', 'whole_days', 'n_rows', 'n_users')
@@ -263,7 +267,7 @@ def search(
         task = _task(events, cutoff, horizon, origins, space, seed)
         study = _open(storage, task.about)
         _give_back(study)
-        missing = range(_n_done(study), trials)
+        missing = _missing(study, trials)
         with tqdm(total=trials, initial=min(trials, trials - len(missing)), disable=None if progress else True, unit='trial') as bar: _all_trials(study, task, missing, processes, storage, bar)
         return found_in(study, task.space)
 

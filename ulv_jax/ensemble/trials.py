@@ -34,7 +34,7 @@ def trial_table(
 # %% ../../nbs/ensemble/02a_trials.ipynb #02t0008
 def _row(t, again):
     found, why = t.user_attrs.get('losses', []), t.user_attrs.get('why', '')
-    if t.state.name == 'FAIL' and not why: why = 'its process ended' + (f'; tried again as trial {again[t.number]}' if t.number in again else f', {MOST_TRIES} times')
+    if t.state.name == 'FAIL' and not why: why = 'its process ended' + (f'; tried again as trial {again[t.number]}' if t.number in again else f', {MOST_TRIES} times' if t.user_attrs.get('tries', 1) >= MOST_TRIES else '')
     return dict(trial=t.number, state=STATES[t.state.name], loss=float(np.mean(found)) if found else np.nan, **{k: t.params.get(k) for k in SETTINGS}, dates=len(found), why=why)
 
 # %% ../../nbs/ensemble/02a_trials.ipynb #02t000c
