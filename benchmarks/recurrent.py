@@ -1,13 +1,14 @@
-"""Training and scoring a recurrent network: this library beside PyTorch, on the same batches, in one run.
+"""Training and scoring a recurrent network: this library beside PyTorch and Keras 3, on the same batches, in one run.
 
-    pip install torch==2.13.0        # CPU build
-    python benchmarks/recurrent.py dense               # batches without padding, all steps real
-    python benchmarks/recurrent.py real --log cdnow    # users with as many steps as they have
+    pip install torch==2.13.0        # CPU build; for Keras 3 also: keras tensorflow
+    python benchmarks/recurrent.py dense                             # batches without padding, all steps real
+    python benchmarks/recurrent.py real --log cdnow --peers all      # users with as many steps as they have
 
 The network is the same on both sides: W1 sigmoid(W2 LSTM(W3 x) + b2) + b1, squared error and cross-entropy, AdamW with
 clipped gradients, no dropout. Each side runs in a process of its own with two threads; the processes take turns, and a
 figure is the median over rounds of the ratio within a round. PyTorch may choose its best layout (batch or time first),
-and for real lengths the better of padding within batches of similar length and `pack_padded_sequence`.
+and for real lengths the better of padding and `pack_padded_sequence`, both within batches of users of similar length and
+within the mixed batches that a shuffling loader gives. Keras takes the fastest of its backends, its batches are of similar length.
 """
 import argparse, json, os, subprocess, sys, time
 import numpy as np
@@ -135,9 +136,10 @@ def ulv_real(log, h=64):
     history = train_network(network, data, some, Training(epochs=3, row_length=64, n_rows=256), progress=False, mesh=mesh)
     return dict(score_ms=1e3*scored, train_ms=1e3*min(r['seconds'] for r in history[1:]))
 
-def torch_batches(lengths, x, offsets, b, shuffle):
-    "Batches of users of similar length, as padded arrays; made before the clock starts."
-    order = np.argsort(lengths, kind='stable')
+def padded_batches(lengths, x, b, shuffle, similar=True):
+    "Batches of users as padded arrays: of similar length, or, as a shuffling loader gives them, of any."
+    offsets = np.concatenate([[0], lengths.cumsum()])
+    order = np.argsort(lengths, kind='stable') if similar else np.random.default_rng(1).permutation(len(lengths))
     groups = [order[i:i+b] for i in range(0, len(order), b)]
     for k in shuffle(len(groups)):
         users, longest = groups[k], lengths[groups[k]].max()
@@ -147,11 +149,17 @@ def torch_batches(lengths, x, offsets, b, shuffle):
         padded[real] = x[(offsets[users][:, None] + step)[real]]
         yield users, padded, lengths[users]
 
-def torch_real(log, h=64, b=512):
+def shuffled(n): return np.random.default_rng(0).permutation(n)
+
+def second(f):
+    "Time of the second call, in ms."
+    f(); start = time.perf_counter(); f()
+    return 1e3*(time.perf_counter() - start)
+
+def torch_real(log, h=64, b=512, similar=True):
     import torch
     from torch.nn.utils.rnn import pack_padded_sequence
-    lengths, x, y = real_users(log)
-    offsets, found = np.concatenate([[0], lengths.cumsum()]), []
+    (lengths, x, y), found = real_users(log), []
     for packed in (False, True):
         net = torch_network(x.shape[1], h, 1, True)
         step, t = torch_step(net), torch.from_numpy(y)
@@ -161,36 +169,67 @@ def torch_real(log, h=64, b=512):
             return net.head(net.lstm(z)[0][torch.arange(len(n)), n - 1])
         def score():
             with torch.inference_mode():
-                for _, padded, n in torch_batches(lengths, x, offsets, b, np.arange): answer(padded, n)
+                for _, padded, n in padded_batches(lengths, x, b, np.arange, similar): answer(padded, n)
         def train():
-            for users, padded, n in torch_batches(lengths, x, offsets, b, np.random.default_rng(0).permutation): step(lambda: answer(padded, n), t[users])
-        times = []
-        for f in (score, train):
-            f(); start = time.perf_counter(); f(); times.append(time.perf_counter() - start)
-        found.append(dict(score_ms=1e3*times[0], train_ms=1e3*times[1]))
+            for users, padded, n in padded_batches(lengths, x, b, shuffled, similar): step(lambda: answer(padded, n), t[users])
+        found.append(dict(score_ms=second(score), train_ms=second(train)))
     return {k: min(f[k] for f in found) for k in found[0]}
 
-SIDES = {'dense': {'ulv': ulv_dense, 'torch': torch_dense}, 'real': {'ulv': ulv_real, 'torch': torch_real}}
+def torch_mixed(log): return torch_real(log, similar=False)
 
-def run(kind, side, case):
-    env = os.environ | {'OMP_NUM_THREADS': str(THREADS), 'ULV_CPU_DEVICES': str(THREADS)}
+# Keras, under one backend
+
+def keras_dense(case):
+    from keras_peer import keras_network, use_threads
+    use_threads(THREADS)
+    (x, y), (_, steps, *shape) = dense_batch(case), DENSE[case]
+    model = keras_network(*shape, steps)
+    return dict(score_ms=best(lambda: model.predict_on_batch(x)), train_ms=best(lambda: model.train_on_batch(x, y)))
+
+def keras_real(log, h=64, b=512):
+    from keras_peer import keras_network, padded_to, use_threads
+    use_threads(THREADS)
+    lengths, x, y = real_users(log)
+    model = keras_network(x.shape[1], h, 1)
+    def score():
+        for _, padded, _ in padded_batches(lengths, x, b, np.arange): model.predict_on_batch(padded_to(8, padded))
+    def train():
+        for users, padded, _ in padded_batches(lengths, x, b, shuffled): model.train_on_batch(padded_to(8, padded), y[users])
+    return dict(score_ms=second(score), train_ms=second(train))
+
+SIDES = {'dense': {'ulv': ulv_dense, 'torch': torch_dense, 'keras': keras_dense},
+         'real': {'ulv': ulv_real, 'torch': torch_real, 'torch, mixed lengths': torch_mixed, 'keras': keras_real}}
+
+def run(kind, side, case, **more):
+    env = os.environ | {'OMP_NUM_THREADS': str(THREADS), 'ULV_CPU_DEVICES': str(THREADS), 'TF_CPP_MIN_LOG_LEVEL': '2'} | more
     done = subprocess.run([sys.executable, __file__, kind, '--side', side, '--case', case], capture_output=True, text=True, env=env)
-    if done.returncode: sys.exit(f'{side} failed: {done.stderr.strip().splitlines()[-1:]}')
+    if done.returncode: sys.exit(f'{side} {more} failed: {done.stderr.strip().splitlines()[-1:]}')
     return json.loads(done.stdout.splitlines()[-1])
 
+def turn(kind, side, case):
+    "Times of one side; of Keras, those of its fastest backend."
+    if side != 'keras': return run(kind, side, case)
+    from keras_peer import BACKENDS
+    found = {backend: run(kind, side, case, KERAS_BACKEND=backend) for backend in BACKENDS}
+    print(f'  keras, {case}: ' + '; '.join(f"{backend} {t['train_ms']:.1f} and {t['score_ms']:.1f} ms" for backend, t in found.items()), file=sys.stderr, flush=True)
+    return {k: min(t[k] for t in found.values()) for k in ('train_ms', 'score_ms')}
+
 def main():
-    p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('kind', choices=list(SIDES)); p.add_argument('--log', default='cdnow,orii,simulated'); p.add_argument('--rounds', type=int, default=3)
+    p.add_argument('--peers', default='torch', help='torch, keras, or all that there are')
     p.add_argument('--side', help=argparse.SUPPRESS); p.add_argument('--case', help='one case only')
     a = p.parse_args()
     if a.side: return print(json.dumps(SIDES[a.kind][a.side](a.case)))
-    print('| case | ulv train ms | torch train ms | torch / ulv | ulv score ms | torch score ms | torch / ulv |\n|---|---|---|---|---|---|---|')
+    sides = [s for s in SIDES[a.kind] if s == 'ulv' or a.peers == 'all' or s.split(',')[0] in a.peers.split(',')]
+    print('| case | peer | ulv train ms | peer train ms | peer / ulv | ulv score ms | peer score ms | peer / ulv |\n|---|---|---|---|---|---|---|---|')
     for case in [a.case] if a.case else list(DENSE) if a.kind == 'dense' else a.log.split(','):
-        rounds = [{side: run(a.kind, side, case) for side in SIDES[a.kind]} for _ in range(a.rounds)]
-        cells = []
-        for what in ('train_ms', 'score_ms'):
-            ratios = [r['torch'][what] / r['ulv'][what] for r in rounds]
-            cells += [f"{np.median([r[s][what] for r in rounds]):.1f}" for s in ('ulv', 'torch')] + [f'{np.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})']
-        print(f"| {case} | {' | '.join(cells)} |", flush=True)
+        rounds = [{side: turn(a.kind, side, case) for side in sides} for _ in range(a.rounds)]
+        for peer in sides[1:]: print(f"| {case} | {peer} | {' | '.join(c for what in ('train_ms', 'score_ms') for c in beside(rounds, peer, what))} |", flush=True)
+
+def beside(rounds, peer, what):
+    "Medians of both sides, and of the ratio within a round."
+    ratios = [r[peer][what] / r['ulv'][what] for r in rounds]
+    return [f"{np.median([r[s][what] for r in rounds]):.1f}" for s in ('ulv', peer)] + [f'{np.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})']
 
 if __name__ == '__main__': main()

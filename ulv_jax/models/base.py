@@ -82,7 +82,7 @@ class Forecaster:
     def predict(self, snapshot):
         "Forecast frame for every user of the snapshot, over the snapshot's own horizon."
         if not hasattr(self, 'value_'): raise DataError(f'{self.name}: fit it first, or load a fitted one')
-        check_same_value(self.value_, snapshot.value)
+        check_same_value(self.value_, snapshot.value); _keep_programs()
         return forecast_frame(snapshot.users, self._predict(snapshot))
 
     def horizon_ratio(self, snapshot) -> float:
@@ -98,6 +98,10 @@ class Forecaster:
 def _use_all_cores():
     from ulv_jax.models.mesh import cores_as_devices
     cores_as_devices()
+
+def _keep_programs():
+    from ulv_jax.models.programs import keep_programs
+    keep_programs()
 
 # %% ../../nbs/models/00_base.ipynb #c917eb6e
 def save_forecaster(

@@ -18,10 +18,12 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float
 from ..data.errors import DataError
+from .programs import keep_programs
 
 # %% ../../nbs/models/09_likelihood.ipynb #f9435626
 def float64(): # context manager
     "Double precision inside the `with` block; outside it everything stays as it was."
+    keep_programs()
     return jax.enable_x64(True)
 
 # %% ../../nbs/models/09_likelihood.ipynb #58e510e0

@@ -9,6 +9,7 @@ __all__ = ['program_folder', 'keep_programs']
 import hashlib, os, platform
 from pathlib import Path
 import jax
+from jax.experimental.compilation_cache import compilation_cache
 from ..data.download import cache_folder
 
 # %% ../../nbs/models/01d_programs.ipynb #c0de5e06
@@ -26,13 +27,14 @@ def _abilities():
 def keep_programs(
     least:float=0.,   # seconds; what compiles faster is not kept
 ) -> Path|None: # the folder in use, None if there is none
-    "Let JAX keep compiled programs on disk; to be called before it compiles the first one."
+    "Let JAX keep on disk what it compiles from now on."
     if jax.config.jax_compilation_cache_dir: return Path(jax.config.jax_compilation_cache_dir)
     try: folder = program_folder()
     except RuntimeError: return None   # a user without a home
     if folder is None or not _writable(folder): return None
     jax.config.update('jax_compilation_cache_dir', str(folder))
     jax.config.update('jax_persistent_cache_min_compile_time_secs', least)
+    compilation_cache.reset_cache()   # JAX looks for a folder once, when it compiles its first program
     return folder
 
 # %% ../../nbs/models/01d_programs.ipynb #c0de5e08
