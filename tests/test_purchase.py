@@ -10,7 +10,9 @@ from ulv_jax.data.snapshots import snapshot, training_snapshots
 from ulv_jax.evaluation.backtest import judge
 from ulv_jax.models.bg_nbd import fit_bg_nbd, forecast_bg_nbd
 from ulv_jax.models.gamma_gamma import fit_gamma_gamma
+from ulv_jax.models.likelihood import Fit
 from ulv_jax.models.pareto_nbd import fit_pareto_nbd, forecast_pareto_nbd
+from ulv_jax.models.posterior import outcomes, purchase_posterior
 from ulv_jax.models.purchase import BGNBD, ParetoNBD
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -45,6 +47,22 @@ def test_pareto_nbd_of_fader_hardie_2005(sample):
 def test_gamma_gamma_of_fader_hardie_2013(sample):
     fit = fit_gamma_gamma(sample['x'], sample['zbar'])
     assert fit.values == pytest.approx([6.25, 3.74, 15.44], abs=.01) and fit.customers == 946 and fit.reasons == ()
+
+@pytest.mark.parametrize('kind, values, forecast', [('pareto_nbd', (.553, 10.578, .606, 11.669), forecast_pareto_nbd), ('mbg_nbd', (.525, 6.183, .891, 1.614), lambda *a: forecast_bg_nbd(*a, 'mbg_nbd'))])
+def test_fates_of_a_user_have_the_mean_of_the_closed_form(kind, values, forecast):
+    "Every purchase costs 1 (p and q are huge), so a fate is a number of purchases. The page shows it for BG/NBD."
+    x, t_x, T, many = 3., 36., 39., 400_000
+    closed = {k: v[0] for k, v in forecast(Fit(dict(zip('abcd', values)), {}, 0., 0), [x], [t_x], [T], 39.).items()}
+    fates = outcomes(kind, np.tile(values, (many, 1)), np.tile([1e6, 1e6, 1.], (many, 1)), np.full(many, closed['p_alive']), np.array([x, t_x, T, x, x]), 39.)
+    assert fates.mean() == pytest.approx(closed['expected_purchases'], rel=.01) and (fates > 0).mean() == pytest.approx(closed['p_purchase'], abs=.003)
+
+def test_posterior_of_pareto_nbd(sample):
+    "An eighth of the sample: the published parameters of the whole lie within, and the dropout is left open further than the rate."
+    some = sample.iloc[::8]
+    found = purchase_posterior('pareto_nbd', some['x'], some['t_x'], some['T'])
+    miss = (np.array([*found.mean.values()]) - [.553, 10.578, .606, 11.669]) / [*found.deviation.values()]
+    assert found.r_hat < 1.05 and found.size > 100 and (np.abs(miss) < 2).all(), (miss, found.reasons)
+    assert found.deviation['beta']/found.mean['beta'] > 2*found.deviation['alpha']/found.mean['alpha']
 
 @pytest.fixture(scope='module')
 def cdnow():

@@ -285,12 +285,13 @@ def by_chunks(
     function:Callable,    # jitted: (parameters, *columns [row]) -> [row], or a tuple of such
     params,               # arrays the function needs whole
     *columns:Float[np.ndarray, "row"],
+    size:int=8*CHUNK,     # rows of a chunk
 ) -> np.ndarray: # [answer row], or [row] if the function gives one array
     "Apply a function of single rows to many."
     done = []
-    for start in range(0, len(columns[0]), 8*CHUNK):
-        part = [c[start:start + 8*CHUNK] for c in columns]; n = len(part[0])
-        with float64(): done.append(np.asarray(function(params, *(np.r_[p, np.full(8*CHUNK - n, p[0])] for p in part)))[..., :n])
+    for start in range(0, len(columns[0]), size):
+        part = [c[start:start + size] for c in columns]; n = len(part[0])
+        with float64(): done.append(np.asarray(function(params, *(np.r_[p, np.full(size - n, p[0])] for p in part)))[..., :n])
     return np.concatenate(done, -1)
 
 # %% ../../nbs/models/09_likelihood.ipynb #e7fa8580
