@@ -28,7 +28,7 @@ def outcome_so_far(
     known = pd.DataFrame(dict(zip(('value', 'purchases'), sums)), index=now.users)
     return known.reindex(past.users).fillna(0.).clip(lower=0.)
 
-# %% ../../nbs/data/05f_known.ipynb #21b52536
+# %% ../../nbs/data/05f_known.ipynb #18e99225
 def known_by(
     snapshots:list,   # oldest first
     i:int,            # the origin at which to stand
@@ -37,6 +37,6 @@ def known_by(
     now = snapshots[i]
     gaps = [(now.cutoff.ceil('D') - s.cutoff.ceil('D')).days for s in snapshots[:i] if now.since is None or now.since <= s.cutoff]
     if not any(gaps): return TrainingSet([], replace(now, labels=None))
-    days = min(now.horizon.days, max(1, gaps[(len(gaps) - 1)//2]))
+    days = max(1, min(now.horizon.days, gaps[(len(gaps) - 1)//2]))
     earlier = [replace(s, horizon=pd.Timedelta(days=days), labels=outcome_so_far(s, now, days)) for s, gap in zip(snapshots[i-len(gaps):i], gaps) if gap >= days]
     return TrainingSet(earlier, replace(now, labels=None))
