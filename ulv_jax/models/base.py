@@ -120,7 +120,7 @@ FAMILIES = {'mean': 'ulv_jax.models.naive', 'persistence_rate': 'ulv_jax.models.
             **dict.fromkeys(('bg_nbd', 'mbg_nbd', 'pareto_nbd'), 'ulv_jax.models.purchase'), 'lightgbm': 'ulv_jax.models.boosted', 'residual': 'ulv_jax.models.residual', 'boosted_deep': 'ulv_jax.models.deep',
             'mlp_features': 'ulv_jax.models.mlp_features',
             **dict.fromkeys(('mlp', 'mlp_tweedie'), 'ulv_jax.models.structured'), 'prior': 'ulv_jax.models.prior', 'prior_tuned': 'ulv_jax.models.prior_tuned',
-            **dict.fromkeys(('blend', 'ensemble'), 'ulv_jax.ensemble.stacking')}
+            'bagged': 'ulv_jax.ensemble.bagging', **dict.fromkeys(('blend', 'ensemble'), 'ulv_jax.ensemble.stacking')}
 _REGISTRY = {}
 
 def register(name:str):
