@@ -5,7 +5,7 @@
 import os
 import numpy as np
 
-BACKENDS = ('tensorflow', 'jax', 'torch')
+BACKENDS = ('tensorflow', 'jax')   # torch walks the steps one by one in Python: a training step took 25 times as long
 
 def use_threads(n):
     if os.environ['KERAS_BACKEND'] == 'tensorflow':

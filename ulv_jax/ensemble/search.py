@@ -125,12 +125,12 @@ def _one_trial(study, task, ordinal):
     study.tell(trial, value, state)
 
 # %% ../../nbs/ensemble/02b_search.ipynb #02a000f
-def _give_back(study, process=None) -> tuple: # (trials marked, those of them that may be tried again)
+def _give_back(study, process=None) -> int: # trials marked
     "Mark trials whose process has ended, of one process or of all."
     State = require('optuna', 'tune').trial.TrialState
     lost = [t for t in study.get_trials(states=(State.RUNNING,)) if process in (None, t.user_attrs.get('process'))]
     for t in lost: study.tell(t.number, state=State.FAIL)
-    return len(lost), sum(_is_hopeful(t) for t in lost)
+    return len(lost)
 
 def _is_hopeful(t): return t.user_attrs.get('tries', 1) < MOST_TRIES
 
@@ -219,12 +219,13 @@ def _serve(k, crew, tickets, study, folder, processes, bar, over):
         while not over.is_set():
             try: ordinal = tickets.get_nowait()
             except queue.Empty: return
+            idle = 0   # deaths before a trial was begun
             while not _served(crew[k], ordinal) and not over.is_set():
                 _dismiss(crew[k])
-                lost, hopeful = _give_back(study, crew[k].pid)
-                if not lost: raise DataError(f'worker {k} could not begin: {_last_words(folder, k, crew[k])}')
+                idle += not _give_back(study, crew[k].pid)
+                if idle and (crew[k].returncode >= 0 or idle >= MOST_TRIES): raise DataError(f'worker {k} could not begin: {_last_words(folder, k, crew[k])}')
                 crew[k] = _hire(folder, k, processes)
-                if not hopeful: break   # tried often enough
+                if ordinal not in _missing(study, ordinal + 1): break   # it had been told before the worker died, or was tried often enough
             bar.update(1)
     finally: _dismiss(crew[k])
 

@@ -7,7 +7,7 @@ __all__ = ['FORECAST', 'FAMILIES', 'forecast_frame', 'IntervalTable', 'Forecaste
            'make_forecaster', 'load_forecaster']
 
 # %% ../../nbs/models/00_base.ipynb #19b9bbde
-import json
+import json, sys
 from pathlib import Path
 import numpy as np
 from jaxtyping import Float
@@ -100,6 +100,7 @@ def _use_all_cores():
     cores_as_devices()
 
 def _keep_programs():
+    if 'jax' not in sys.modules: return   # a family without it
     from ulv_jax.models.programs import keep_programs
     keep_programs()
 

@@ -6,7 +6,7 @@
 __all__ = ['embed', 'DeepForecaster']
 
 # %% ../../nbs/models/14b_deep.ipynb #c834af94
-from dataclasses import asdict, replace
+from dataclasses import replace
 import numpy as np
 import pandas as pd
 from flax import nnx
@@ -79,10 +79,10 @@ def _fit_trees(model, snapshots, network):
 
 def _to_files(model, meta, arrays):
     inside, weights = model.network_._state()
-    return meta | dict(network=model.network, settings=model.settings, training=asdict(model.training), reader=inside), arrays | {f'network/{k}': a for k, a in weights.items()}
+    return meta | dict(network=model.network, reader=inside), arrays | {f'network/{k}': a for k, a in weights.items()}
 
 def _restore_reader(model, meta, arrays):
-    model.network, model.settings, model.training = meta['network'], meta['settings'], Training(**meta['training'])
-    model.network_ = _reader(model)
+    model.network, model.network_ = meta['network'], make_forecaster(meta['network'], model.seed)
     model.network_.value_, model.network_.horizon_days_ = model.value_, model.horizon_days_
     model.network_._restore(meta['reader'], {k.removeprefix('network/'): a for k, a in arrays.items() if k.startswith('network/')})
+    model.settings, model.training = model.network_.settings, model.network_.training

@@ -156,6 +156,7 @@ def sample_posterior(
     seed:int=0,
 ) -> Posterior:
     "Four chains, and four more if they are not yet of one mind."
+    _sampler_is_there()
     blocks, runs = pack(columns, weight), []
     with float64():
         place = [jnp.asarray(o) for o in top_and_width(law, prior, blocks)]
@@ -165,6 +166,11 @@ def sample_posterior(
             if require('numpyro.diagnostics', 'bayes').split_gelman_rubin(free).max() <= 1.01: break
         params = np.asarray(jax.vmap(law.from_free)(jnp.asarray(np.clip(free, *walls_of(law)).reshape(-1, len(prior.spread)))))
     return Posterior(law.names, params*units, *judge_chains(free, float(astray.mean()), law, prior))
+
+def _sampler_is_there():
+    try: require('numpyro.infer', 'bayes')
+    except ImportError as e: raise DataError(str(e)) from e   # a row of a backtest that cannot be made, not the end of it
+
 
 # %% ../../nbs/models/13b_posterior.ipynb #13cb001c
 def purchase_posterior(
@@ -290,13 +296,20 @@ def forecast_posterior(
     seed:int=0,
 ) -> dict: # columns of a forecast; those ending in _lo and _hi are of the mean beside them
     "What is expected of each user, how sure that is, and what he may do: 90 % each."
-    if not horizon >= 0: raise DataError(f'the horizon must not be negative: it is {horizon}')
+    _check_asked(kind, timing, horizon)
     x, t_x, T = check_histories(frequency, recency, T); z = np.asarray(monetary_value, float)
+    if z.shape != x.shape or not len(x): raise DataError(f'each user needs one monetary_value, and there must be users: frequency has {len(x)} numbers, monetary_value the shape {z.shape}')
     known = np.where(np.isfinite(z), x, 0)
     columns, _, group = group_rows(x, t_x, T, known, known*np.maximum(np.nan_to_num(z), 0))
     users = np.stack(columns, 1)
     parts = [_of_users(kind, timing.some(PARAMS), spend.some(PARAMS), users[i:i + ROWS], float(horizon), discount, seed) for i in range(0, len(users), ROWS)]
     return {k: np.concatenate([p[k] for p in parts])[group] for k in parts[0]}
+
+def _check_asked(kind, timing, horizon):
+    if kind not in PRIORS: raise DataError(f"there is no posterior '{kind}': choose one of {', '.join(PRIORS)}")
+    if tuple(timing.names) != tuple(BASES[kind].law.names): raise DataError(f"these are draws of {', '.join(timing.names)}, and '{kind}' needs {', '.join(BASES[kind].law.names)}")
+    if not 0 <= horizon < np.inf: raise DataError(f'the horizon must not be negative, and end some day: it is {horizon}')
+
 
 # %% ../../nbs/models/13b_posterior.ipynb #13cb0042
 class PosteriorForecaster(Forecaster):

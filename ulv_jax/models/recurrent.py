@@ -55,7 +55,7 @@ def _forward(x, reset, w, b):
         i, f, g, o = jax.nn.sigmoid(i), jax.nn.sigmoid(f), jnp.tanh(g), jax.nn.sigmoid(o)
         c = f * c + i * g
         h = o * jnp.tanh(c)
-        return (h, c), (h, c, jnp.concatenate([i, f, g, o], -1))
+        return (h, c), (h, c, (i, f, g, o))   # four arrays: side by side in one, they would be copied
     h, c, gates = jax.lax.scan(walk, (start, start), (x, reset))[1]
     return h, (x, reset, w, h, c, gates)
 
@@ -63,8 +63,8 @@ def _forward(x, reset, w, b):
 def _walk_back(dh, reset, u, c, gates):
     "Gradient by what enters the gates, [time, row, gates]."
     def walk(carry, now):
-        (dh, dc), (dy, reset, before, c, gates) = carry, now
-        (i, f, g, o), t, dh = jnp.split(gates, 4, axis=-1), jnp.tanh(c), dh + dy
+        (dh, dc), (dy, reset, before, c, (i, f, g, o)) = carry, now
+        t, dh = jnp.tanh(c), dh + dy
         dc = dc + dh * o * (1 - t*t)
         dz = jnp.concatenate([dc*g * i*(1-i), dc*before * f*(1-f), dc*i * (1-g*g), dh*t * o*(1-o)], -1)
         return (_forget(dz @ u.T, reset), _forget(dc * f, reset)), dz
@@ -75,7 +75,8 @@ def _backward(kept, dh):
     x, reset, w, h, c, gates = kept
     n = x.shape[-1]
     dz = _walk_back(dh, reset, w[n:], c, gates)
-    dw = jnp.einsum('trf,trg->fg', jnp.concatenate([x, _before(h, reset)], -1), dz)
+    read = jnp.concatenate([x, _before(h, reset)], -1)
+    dw = read.reshape(-1, len(w)).T @ dz.reshape(-1, w.shape[1])   # one plain product: twice as fast as over two axes
     return dz @ w[:n].T, None, dw, dz.sum((0, 1))
 
 # %% ../../nbs/models/02_recurrent.ipynb #a1c7de05

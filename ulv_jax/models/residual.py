@@ -122,8 +122,10 @@ def learn_correction(
     "Grow trees at the earlier origins, and ask other customers of the latest one how many to keep."
     people = lessons.users.unique()
     out = lessons.users.isin(people[np.random.default_rng(seed).permutation(len(people))[:round(share*len(people))]])
-    trees = grow(lessons.part(~lessons.newest & ~out), max(STEPS), seed, names)
-    found = gains(trees, lessons.part(lessons.newest & out))
+    part, test = lessons.part(~lessons.newest & ~out), lessons.part(lessons.newest & out)
+    if not (len(part) and len(test) and part.value.sum() > 0): return 0, None, None   # nothing came, or nobody is left to ask
+    trees = grow(part, max(STEPS), seed, names)
+    found = gains(trees, test)
     return enough_trees(found), trees, found
 
 # %% ../../nbs/models/14a_residual.ipynb #35f15bd3
@@ -136,7 +138,9 @@ class ResidualForecaster(Forecaster):
         super().__init__(seed); self.base = base
 
     def _fit(self, snapshots):
-        self.base_ = make_forecaster(self.base, self.seed).fit(snapshots)
+        self.base_ = make_forecaster(self.base, self.seed)
+        if self.base_.rehearses: raise DataError(f"'{self.base}' wants rehearsals of its own, which earlier dates do not have: take one of its members as the base")
+        self.base_.progress = self.progress; self.base_.fit(snapshots)
         self.trees_, self.level_, self.gains_, self.interval_ = None, 1., None, None
         found = rehearsed(self.base, snapshots, self.seed)
         if len(found) > 1 and len(found[-1][0]) >= FEWEST and sum(s.labels['value'].sum() for s, _ in found) > 0: _fit_trees(self, found, snapshots)
@@ -158,8 +162,9 @@ def _fit_trees(model, found, snapshots):
     names = tuple(c for c in model.inputs_.categorical if c in lessons.x)
     rounds, before, model.gains_ = learn_correction(lessons, model.seed, names)
     if not rounds: return
-    past, forecast = found[-1]
-    model.interval_ = IntervalTable.fit(forecast['ulv'].to_numpy() * factors(before, lessons.x[lessons.newest], rounds), past.labels['value'].to_numpy())
+    past, base = found[-1][0], found[-1][1]['ulv'].to_numpy()
+    then = base * factors(before, lessons.x[lessons.newest], rounds)
+    model.interval_ = IntervalTable.fit(then * base.sum()/then.sum(), past.labels['value'].to_numpy())   # at the base's level, as it is asked
     model.trees_, present = grow(lessons, rounds, model.seed, names), present_of(snapshots)
     ulv = model.base_.predict(present)['ulv'].to_numpy()
     if ulv.sum() > 0: model.level_ = float(ulv.sum() / (ulv * model._factors(present)).sum())
