@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 from ..data.errors import DataError
-from ..models.base import Forecaster, make_forecaster, register
+from ..models.base import Forecaster, inner_restored, inner_state, make_forecaster, register
 from ..models.sequence import SequenceForecaster, member_values
 
 # %% ../../nbs/ensemble/03_bagging.ipynb #33755183
@@ -49,11 +49,9 @@ def _spread(members):
     return pd.DataFrame({'ulv': members.mean(axis=1), 'spread': spread, 'error': spread / members.shape[1]**.5}).rename_axis('user')
 
 def _to_files(model):
-    inside, arrays = model.network_._state()
+    inside, arrays = inner_state(model.network_, 'network')
     return dict(network=model.network, members=model.members, inside=inside), arrays
 
 def _from_files(model, meta, arrays):
     model.network, model.members = meta['network'], meta['members']
-    model.network_ = make_forecaster(model.network, model.seed)
-    model.network_.value_, model.network_.horizon_days_ = model.value_, model.horizon_days_
-    model.network_._restore(meta['inside'], arrays)
+    model.network_ = inner_restored(model, model.network, 'network', meta['inside'], arrays)

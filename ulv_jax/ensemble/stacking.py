@@ -13,7 +13,7 @@ import pandas as pd
 from ..data.errors import DataError
 from ..data.snapshots import present_of
 from .combine import at_level, choose_exponent, choose_mix, mixes, rank_score, simplex_weights
-from ..models.base import Forecaster, IntervalTable, make_forecaster, register
+from ..models.base import Forecaster, IntervalTable, inner_restored, inner_state, make_forecaster, register
 
 # %% ../../nbs/ensemble/01_stacking.ipynb #892e95f4
 @dataclass
@@ -135,19 +135,14 @@ def _calibrate(model, snapshots, rehearsals):
 
 # %% ../../nbs/ensemble/01_stacking.ipynb #1c1fe27a
 def _to_files(model):
-    states = {k: m._state() for k, m in model.members_.items()}
-    arrays = {f'{k}/{name}': a for k, (_, found) in states.items() for name, a in found.items()}
+    states = {k: inner_state(m, k) for k, m in model.members_.items()}
+    arrays = {name: a for _, found in states.values() for name, a in found.items()}
     meta = dict(members={k: meta for k, (meta, _) in states.items()}, names=list(model.names), season=model.season_, exponent=model.exponent_, mix=model.mix_, skipped=model.skipped_)
     return meta, {**arrays, 'weights': model.weights_, 'factors': model.factors_, **vars(model.interval_)}
 
 def _from_files(model, meta, arrays):
     model.names, model.season_, model.exponent_, model.mix_, model.skipped_ = tuple(meta['names']), meta['season'], meta['exponent'], meta['mix'], meta['skipped']
-    model.members_ = {}
-    for name, part in meta['members'].items():
-        member = make_forecaster(name, model.seed)
-        member.value_, member.horizon_days_ = model.value_, model.horizon_days_
-        member._restore(part, {k.split('/', 1)[1]: a for k, a in arrays.items() if k.startswith(name + '/')})
-        model.members_[name] = member
+    model.members_ = {name: inner_restored(model, name, name, part, arrays) for name, part in meta['members'].items()}
     model.weights_, model.factors_ = arrays['weights'], arrays['factors']
     model.interval_ = IntervalTable(**{k: arrays[k] for k in IntervalTable.KEYS})
 

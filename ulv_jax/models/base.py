@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['FORECAST', 'FAMILIES', 'forecast_frame', 'IntervalTable', 'Forecaster', 'save_forecaster', 'register',
-           'make_forecaster', 'load_forecaster']
+           'make_forecaster', 'load_forecaster', 'inner_state', 'inner_restored']
 
 # %% ../../nbs/models/00_base.ipynb #19b9bbde
 import json, sys
@@ -154,7 +154,24 @@ def load_forecaster(path) -> Forecaster: # fitted, gives the same forecasts bit 
     if not (path/'model.json').exists(): raise DataError(f"'{path}' holds no model: model.json is missing; point at the folder that `ulv fit` wrote")
     try: head, arrays = json.loads((path/'model.json').read_text()), load_file(path/'weights.safetensors')
     except (ValueError, SafetensorError, FileNotFoundError) as e: raise DataError(f"the model in '{path}' is damaged: fit it again") from e
-    model = make_forecaster(head['name'], head['seed'])
-    model.value_, model.horizon_days_ = Value(**head['value']), head['horizon_days']
-    model._restore(head['state'], arrays)
+    return _restored(head['name'], head['seed'], Value(**head['value']), head['horizon_days'], head['state'], arrays)
+
+def _restored(name, seed, value, horizon_days, meta, arrays):
+    model = make_forecaster(name, seed)
+    model.value_, model.horizon_days_ = value, horizon_days
+    model._restore(meta, arrays)
     return model
+
+# %% ../../nbs/models/00_base.ipynb #ba5e0002
+def inner_state(
+    inner:Forecaster,   # fitted
+    prefix:str,
+) -> tuple: # (what its `_state` describes, its arrays under 'prefix/')
+    "A forecaster, for the files of the one around it."
+    meta, arrays = inner._state()
+    return meta, {f'{prefix}/{k}': a for k, a in arrays.items()}
+
+def inner_restored(outer:Forecaster, name:str, prefix:str, meta, arrays) -> Forecaster: # arrays: of all that `outer` saved
+    "The forecaster again, of the same value and horizon as the one around it."
+    own = {k.removeprefix(f'{prefix}/'): a for k, a in arrays.items() if k.startswith(f'{prefix}/')}
+    return _restored(name, outer.seed, outer.value_, outer.horizon_days_, meta, own)

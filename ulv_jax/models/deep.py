@@ -14,7 +14,7 @@ from ..data.encode import Encoding
 from ..data.errors import DataError
 from ..data.inputs import fit_inputs
 from ..data.known import known_by
-from .base import IntervalTable, make_forecaster, register
+from .base import IntervalTable, inner_restored, inner_state, make_forecaster, register
 from .boosted import LightGBMForecaster, fit_hurdle
 from .module import Module
 from .sequence import SequenceForecaster
@@ -78,11 +78,9 @@ def _fit_trees(model, snapshots, network):
     model.interval_ = IntervalTable.fit(p*amount, snapshots[-1].labels['value'].to_numpy())
 
 def _to_files(model, meta, arrays):
-    inside, weights = model.network_._state()
-    return meta | dict(network=model.network, reader=inside), arrays | {f'network/{k}': a for k, a in weights.items()}
+    inside, weights = inner_state(model.network_, 'network')
+    return meta | dict(network=model.network, reader=inside), arrays | weights
 
 def _restore_reader(model, meta, arrays):
-    model.network, model.network_ = meta['network'], make_forecaster(meta['network'], model.seed)
-    model.network_.value_, model.network_.horizon_days_ = model.value_, model.horizon_days_
-    model.network_._restore(meta['reader'], {k.removeprefix('network/'): a for k, a in arrays.items() if k.startswith('network/')})
+    model.network, model.network_ = meta['network'], inner_restored(model, meta['network'], 'network', meta['reader'], arrays)
     model.settings, model.training = model.network_.settings, model.network_.training

@@ -179,12 +179,15 @@ def purchase_posterior(
     seed:int=0,
 ) -> Posterior:
     "Draws of the four parameters."
-    if kind not in PRIORS: raise DataError(f"there is no posterior of '{kind}': choose one of {', '.join(PRIORS)}")
+    _check_kind(kind)
     x, t_x, T = check_histories(frequency, recency, T)
     if not len(x) or not T.max() > 0: raise DataError(f'none of the {len(x)} customers has been watched for any time: nothing can be learnt; choose a later cutoff')
     law, scale = BASES[kind].law, T.mean()
     columns, weight, _ = group_rows(x, t_x/scale, T/scale)
     return sample_posterior(law, PRIORS[kind], columns, weight, np.array([scale if k in ('alpha', 'beta') else 1. for k in law.names]), seed)
+
+def _check_kind(kind):
+    if kind not in PRIORS: raise DataError(f"there is no posterior of '{kind}': choose one of {', '.join(PRIORS)}")
 
 # %% ../../nbs/models/13b_posterior.ipynb #13cb0022
 def _spend_from_free(u):
@@ -306,7 +309,7 @@ def forecast_posterior(
     return {k: np.concatenate([p[k] for p in parts])[group] for k in parts[0]}
 
 def _check_asked(kind, timing, horizon):
-    if kind not in PRIORS: raise DataError(f"there is no posterior '{kind}': choose one of {', '.join(PRIORS)}")
+    _check_kind(kind)
     if tuple(timing.names) != tuple(BASES[kind].law.names): raise DataError(f"these are draws of {', '.join(timing.names)}, and '{kind}' needs {', '.join(BASES[kind].law.names)}")
     if not 0 <= horizon < np.inf: raise DataError(f'the horizon must not be negative, and end some day: it is {horizon}')
 

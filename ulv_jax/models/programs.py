@@ -30,11 +30,12 @@ def keep_programs(
     least:float=0.,   # seconds; what compiles faster is not kept
 ) -> Path|None: # the folder in use, None if there is none
     "Let JAX keep on disk what it compiles from now on."
-    if jax.config.jax_compilation_cache_dir or _SET: return Path(jax.config.jax_compilation_cache_dir) if jax.config.jax_compilation_cache_dir else None
+    if jax.config.jax_compilation_cache_dir: return Path(jax.config.jax_compilation_cache_dir)
+    if _SET: return None   # whoever turned it off again, means it
     try: folder = program_folder()
     except RuntimeError: return None   # a user without a home
     if folder is None or not _writable(folder): return None
-    _SET.append(folder)   # once: whoever turns it off again, means it
+    _SET.append(folder)
     jax.config.update('jax_compilation_cache_dir', str(folder))
     if jax.config.jax_persistent_cache_min_compile_time_secs == 1: jax.config.update('jax_persistent_cache_min_compile_time_secs', least)   # unless somebody chose
     compilation_cache.reset_cache()   # JAX looks for a folder once, when it compiles its first program

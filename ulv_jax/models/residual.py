@@ -16,7 +16,7 @@ from ..data.errors import DataError
 from ..data.inputs import fit_inputs, inputs_from_dict, inputs_to_dict
 from ..data.known import known_by
 from ..data.snapshots import present_of
-from .base import Forecaster, IntervalTable, make_forecaster, register
+from .base import Forecaster, IntervalTable, inner_restored, inner_state, make_forecaster, register
 from .boosted import FEW, SETTINGS, lightgbm
 
 # %% ../../nbs/models/14a_residual.ipynb #4acdb734
@@ -164,7 +164,7 @@ def _fit_trees(model, found, snapshots):
     if not rounds: return
     past, base = found[-1][0], found[-1][1]['ulv'].to_numpy()
     then = base * factors(before, lessons.x[lessons.newest], rounds)
-    model.interval_ = IntervalTable.fit(then * base.sum()/then.sum(), past.labels['value'].to_numpy())   # at the base's level, as it is asked
+    model.interval_ = IntervalTable.fit(then * base.sum()/max(then.sum(), 1e-12), past.labels['value'].to_numpy())   # at the base's level, as it is asked
     model.trees_, present = grow(lessons, rounds, model.seed, names), present_of(snapshots)
     ulv = model.base_.predict(present)['ulv'].to_numpy()
     if ulv.sum() > 0: model.level_ = float(ulv.sum() / (ulv * model._factors(present)).sum())
@@ -181,15 +181,13 @@ def _corrected(model, snapshot):
 
 # %% ../../nbs/models/14a_residual.ipynb #94a79cb5
 def _to_files(model):
-    base, arrays = model.base_._state()
-    meta, arrays = dict(base=model.base, fitted=base, trees=None), {f'base/{k}': a for k, a in arrays.items()}
+    base, arrays = inner_state(model.base_, 'base')
+    meta = dict(base=model.base, fitted=base, trees=None)
     if model.trees_ is None: return meta, arrays
     return meta | dict(trees=model.trees_.model_to_string(), level=model.level_, unit=model.unit_, inputs=inputs_to_dict(model.inputs_)), arrays | vars(model.interval_)
 
 def _from_files(model, meta, arrays):
-    model.base, model.base_ = meta['base'], make_forecaster(meta['base'], model.seed)
-    model.base_.value_, model.base_.horizon_days_ = model.value_, model.horizon_days_
-    model.base_._restore(meta['fitted'], {k.removeprefix('base/'): a for k, a in arrays.items() if k.startswith('base/')})
+    model.base, model.base_ = meta['base'], inner_restored(model, meta['base'], 'base', meta['fitted'], arrays)
     model.trees_ = lightgbm().Booster(model_str=meta['trees']) if meta['trees'] else None
     if model.trees_ is None: return
     model.level_, model.unit_, model.inputs_ = meta['level'], meta['unit'], inputs_from_dict(meta['inputs'])
