@@ -40,9 +40,9 @@ class Packing:
         return 1 - self.lengths.sum() / (self.n_rows * self.row_length)
 
 # %% ../../nbs/data/06_batches.ipynb #6d93ad67
-def _by_length(lengths):
+def _by_length(lengths, longest):
     "Users of each length, the longest first."
-    order = np.argsort(-lengths, kind='stable')
+    order = np.argsort((longest - lengths).astype(np.min_scalar_type(longest)), kind='stable')   # small numbers are sorted fastest
     return np.split(order, np.flatnonzero(np.diff(lengths[order])) + 1) if len(order) else []
 
 def _rows_with(room, n, stacks, n_rows):
@@ -62,14 +62,15 @@ def pack(
         raise ValueError(f'every user needs 1 to {row_length} steps, but lengths run from {lengths.min()} to {lengths.max()}')
     row, start = np.zeros((2, len(lengths)), np.int32)
     stacks, n_rows = [[] for _ in range(row_length + 1)], 0   # stacks[room]: rows with that much room
-    for users in _by_length(lengths):
+    for users in _by_length(lengths, row_length):
         length = int(lengths[users[0]])
-        for room in range(length, row_length + 1):
+        for room in (r for r in range(length, row_length + 1) if stacks[r] or r == row_length):
             each = room // length
             rows = _rows_with(room, -(-len(users) // each), stacks, n_rows)
             now, users = users[:len(rows)*each], users[len(rows)*each:]
             row[now], start[now] = np.repeat(np.array(rows, int), each)[:len(now)], row_length - room + np.arange(len(now)) % each * length
-            for i, place in enumerate(rows): stacks[room - min(each, len(now) - i*each)*length].append(place)
+            stacks[room - each*length] += rows[:-1]
+            stacks[room - (len(now) - (len(rows) - 1)*each)*length] += rows[-1:]   # the last row may take fewer
             if room == row_length: n_rows += len(rows)
             if not len(users): break
     return Packing(row, start, np.asarray(lengths), n_rows, row_length)
@@ -93,22 +94,23 @@ class Batch(NamedTuple):
         return np.where(begun > over, begun, 0).astype(np.int32)
 
 # %% ../../nbs/data/06_batches.ipynb #6d771b3b
-def _block(x, at, place, shape):
-    "Steps of the flat array, put at their places; 0 elsewhere."
-    if isinstance(x, dict): return {k: _block(v, at, place, shape) for k, v in x.items()}
-    block = np.zeros((*shape, *x.shape[1:]), x.dtype)
-    block[place] = x[at]
-    return block
+def _block(x, at, shape):
+    "The step of the flat array that each place asks for; 0 where it asks for none."
+    if isinstance(x, dict): return {k: _block(v, at, shape) for k, v in x.items()}
+    block = np.take(x, at, axis=0, mode='clip')
+    block[np.flatnonzero(at < 0)] = 0
+    return block.reshape(*shape, *x.shape[1:])
 
 # %% ../../nbs/data/06_batches.ipynb #ce843943
 def _fill(x, packing, offsets, users, row, n_rows, n_slots):
     start, lengths, shape = packing.start[users], packing.lengths[users], (n_rows, packing.row_length)
-    step = np.arange(lengths.sum()) - np.repeat(lengths.cumsum() - lengths, lengths)   # 0, 1, ... within each user
-    place = np.repeat(row, lengths), np.repeat(start, lengths) + step
+    begin = lengths.cumsum() - lengths
+    step, at = np.arange(lengths.sum()), np.full(n_rows * packing.row_length, -1)
+    at[np.repeat(row*packing.row_length + start - begin, lengths) + step] = np.repeat(offsets[users] - begin, lengths) + step
     reset = np.zeros(shape, bool); reset[row, start] = True
     slots = np.zeros((3, n_slots), np.int32); slots[:, :len(users)] = row, start + lengths - 1, users
     weight = (np.arange(n_slots) < len(users)).astype(np.float32)
-    return Batch(_block(x, np.repeat(offsets[users], lengths) + step, place, shape), reset, *slots, weight)
+    return Batch(_block(x, at, shape), reset, *slots, weight)
 
 # %% ../../nbs/data/06_batches.ipynb #52877ca1
 def batches(

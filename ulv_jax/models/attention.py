@@ -13,6 +13,7 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float
 from ..data.sequences import FIELDS
 from .base import register
+from .first_weights import linear
 from .module import Module
 from .network import Dropout, SequenceNetwork, segments
 from .recurrent import RecurrentNetwork
@@ -46,8 +47,8 @@ class SelfAttention(Module):
     ):
         if n_hidden % n_heads: raise ValueError(f'{n_heads} heads cannot share {n_hidden} numbers: choose a divisor of n_hidden as n_heads')
         self.n_heads = n_heads
-        self.qkv = nnx.Linear(n_hidden, 3*n_hidden, use_bias=False, rngs=rngs)
-        self.out = nnx.Linear(n_hidden, n_hidden, use_bias=False, rngs=rngs)
+        self.qkv = linear(n_hidden, 3*n_hidden, use_bias=False, rngs=rngs)
+        self.out = linear(n_hidden, n_hidden, use_bias=False, rngs=rngs)
 
     def __call__(self,
         h:Float[Array, "row time hidden"],
@@ -84,7 +85,7 @@ class AttentionBlock(Module):
     ):
         self.norms = nnx.List([nnx.LayerNorm(n_hidden, rngs=rngs) for _ in range(2)])
         self.attention = SelfAttention(n_hidden, n_heads, rngs=rngs)
-        self.a, self.b = nnx.Linear(n_hidden, 2*n_hidden, rngs=rngs), nnx.Linear(2*n_hidden, n_hidden, rngs=rngs)
+        self.a, self.b = linear(n_hidden, 2*n_hidden, rngs=rngs), linear(2*n_hidden, n_hidden, rngs=rngs)
         self.dropout = Dropout(dropout, rngs=rngs)
 
     def __call__(self, h:Float[Array, "row time hidden"], reset:Bool[Array, "row time"]) -> Float[Array, "row time hidden"]:
@@ -104,10 +105,10 @@ class AttentionNetwork(SequenceNetwork):
     ):
         if n_fields <= max(CLOCKS): raise ValueError(f'a step has {n_fields} numbers, but its clocks are those at {CLOCKS}')
         self.time = TimeEncoding()
-        self.w3 = nnx.Linear(n_fields + 2*self.time.frequency.size, n_hidden, use_bias=False, rngs=rngs)
+        self.w3 = linear(n_fields + 2*self.time.frequency.size, n_hidden, use_bias=False, rngs=rngs)
         self.blocks = nnx.List([AttentionBlock(n_hidden, n_heads, dropout, rngs=rngs) for _ in range(n_layers)])
         self.norm = nnx.LayerNorm(n_hidden, rngs=rngs)
-        self.w2, self.w1 = nnx.Linear(n_hidden, n_hidden, rngs=rngs), nnx.Linear(n_hidden, 2, rngs=rngs)
+        self.w2, self.w1 = linear(n_hidden, n_hidden, rngs=rngs), linear(n_hidden, 2, rngs=rngs)
 
     def states(self, x, reset):
         h = self.w3(jnp.concatenate([x, self.time(x)], axis=-1))

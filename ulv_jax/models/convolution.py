@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int
 from .base import register
+from .first_weights import linear
 from .module import Module
 from .network import Dropout, SequenceNetwork, segments
 from .sequence import SequenceForecaster
@@ -77,9 +78,9 @@ class ConvolutionNetwork(SequenceNetwork):
         dropout:float=0.1,    # share of numbers set to 0 in training
         *, rngs:nnx.Rngs,
     ):
-        self.w3 = nnx.Linear(n_fields, n_hidden, use_bias=False, rngs=rngs)
+        self.w3 = linear(n_fields, n_hidden, use_bias=False, rngs=rngs)
         self.blocks = nnx.List([ConvBlock(n_hidden, kernel, 2**i, dropout, rngs=rngs) for i in range(n_layers)])
-        self.w2, self.w1 = nnx.Linear(n_hidden, n_hidden, rngs=rngs), nnx.Linear(n_hidden, 2, rngs=rngs)
+        self.w2, self.w1 = linear(n_hidden, n_hidden, rngs=rngs), linear(n_hidden, 2, rngs=rngs)
 
     def states(self, x, reset):
         h, segment = self.w3(x), segments(reset)

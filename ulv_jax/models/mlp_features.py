@@ -11,6 +11,7 @@ import numpy as np
 from flax import nnx
 from ..data.inputs import fit_inputs
 from .base import register
+from .first_weights import linear
 from .network import Dropout, SequenceNetwork
 from .outcomes import check_labels, targets
 from .sequence import SequenceForecaster
@@ -26,10 +27,10 @@ class FeatureNetwork(SequenceNetwork):
         dropout:float=0.1,    # share of numbers set to 0 in training
         *, rngs:nnx.Rngs,
     ):
-        self.a = nnx.Linear(n_fields, n_hidden, rngs=rngs)
-        self.layers = nnx.List([nnx.Linear(n_hidden, n_hidden, rngs=rngs) for _ in range(n_layers - 1)])
+        self.a = linear(n_fields, n_hidden, rngs=rngs)
+        self.layers = nnx.List([linear(n_hidden, n_hidden, rngs=rngs) for _ in range(n_layers - 1)])
         self.dropout = Dropout(dropout, rngs=rngs)
-        self.w2, self.w1 = nnx.Linear(n_hidden, n_hidden, rngs=rngs), nnx.Linear(n_hidden, 2, rngs=rngs)
+        self.w2, self.w1 = linear(n_hidden, n_hidden, rngs=rngs), linear(n_hidden, 2, rngs=rngs)
 
     def states(self, x, reset):
         h = self.dropout(jax.nn.gelu(self.a(x)))

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
+from .first_weights import linear, normal
 from .module import Module
 
 # %% ../../nbs/models/01a_network.ipynb #d750ab9a
@@ -50,9 +51,9 @@ def widen(
 ) -> SequenceNetwork:
     "Give the last two layers another width."
     w1, w2 = network.w1, network.w2
-    if n_static: network.w2 = nnx.Linear(w2.in_features + n_static, w2.out_features, rngs=rngs)
+    if n_static: network.w2 = linear(w2.in_features + n_static, w2.out_features, rngs=rngs)
     if start is not None:
-        network.w1 = nnx.Linear(w1.in_features, len(start), kernel_init=nnx.initializers.normal(.05/w1.in_features**.5), rngs=rngs)
+        network.w1 = linear(w1.in_features, len(start), kernel_init=normal(.05/w1.in_features**.5), rngs=rngs)
         network.w1.bias[...] = jnp.asarray(start, network.w1.bias[...].dtype)
     return network
 

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int
+from .first_weights import linear, normal
 from .module import Module
 
 # %% ../../nbs/models/02g_next_item.ipynb #ef538c85
@@ -21,8 +22,8 @@ class NextItem(Module):
         n_vector:int=32,  # of an item
         *, rngs:nnx.Rngs,
     ):
-        self.v = nnx.Linear(n_hidden, n_vector, use_bias=False, rngs=rngs)
-        self.items = nnx.Embed(n_items, n_vector, embedding_init=nnx.initializers.normal(.1), rngs=rngs)
+        self.v = linear(n_hidden, n_vector, use_bias=False, rngs=rngs)
+        self.items = nnx.Embed(n_items, n_vector, embedding_init=normal(.1), rngs=rngs)
         self.popularity = nnx.Param(jnp.zeros(n_items))
 
     def __call__(self, h:Float[Array, "step hidden"]) -> Float[Array, "step item"]: # scores

@@ -8,8 +8,10 @@ __all__ = ['lstm_step', 'lstm_scan', 'lstm_layer', 'LSTM', 'RecurrentNetwork']
 # %% ../../nbs/models/02_recurrent.ipynb #cbc0bc5c
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jaxtyping import Array, Bool, Float
+from .first_weights import glorot_uniform, linear
 from .module import Module
 from .network import Dropout, SequenceNetwork
 
@@ -101,8 +103,8 @@ class LSTM(Module):
         *, rngs:nnx.Rngs,
     ):
         self.n_hidden = n_hidden
-        self.w = nnx.Param(nnx.initializers.glorot_uniform()(rngs.params(), (n_in + n_hidden, 4*n_hidden)))
-        self.b = nnx.Param(jnp.zeros(4*n_hidden).at[n_hidden:2*n_hidden].set(1.))
+        self.w = nnx.Param(glorot_uniform(rngs.params(), (n_in + n_hidden, 4*n_hidden)))
+        self.b = nnx.Param(jax.device_put(np.repeat(np.float32([0, 1, 0, 0]), n_hidden)))
 
     def __call__(self,
         x:Float[Array, "row time field"],
@@ -125,11 +127,11 @@ class RecurrentNetwork(SequenceNetwork):
         dropout:float=0.1,    # share of numbers set to 0 in training
         *, rngs:nnx.Rngs,
     ):
-        self.w3 = nnx.Linear(n_fields, n_hidden, use_bias=False, rngs=rngs)
+        self.w3 = linear(n_fields, n_hidden, use_bias=False, rngs=rngs)
         self.layers = nnx.List([self.layer(n_hidden, n_hidden, rngs=rngs) for _ in range(n_layers)])
         self.dropout = Dropout(dropout, rngs=rngs)
-        self.w2 = nnx.Linear(n_hidden, n_hidden, rngs=rngs)
-        self.w1 = nnx.Linear(n_hidden, 2, rngs=rngs)
+        self.w2 = linear(n_hidden, n_hidden, rngs=rngs)
+        self.w1 = linear(n_hidden, 2, rngs=rngs)
 
     def states(self,
         x:Float[Array, "row time field"],

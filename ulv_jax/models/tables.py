@@ -11,6 +11,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 from ..data.errors import DataError
+from .first_weights import linear, normal
 from .module import Module
 
 # %% ../../nbs/models/01c_tables.ipynb #01c00006
@@ -26,9 +27,9 @@ class Tables(Module):
         *, rngs:nnx.Rngs,
     ):
         self.parts = tuple(sizes)
-        self.learnt = nnx.List([nnx.Embed(n, width, embedding_init=nnx.initializers.normal(.1), rngs=rngs) for n in sizes.values()])
+        self.learnt = nnx.List([nnx.Embed(n, width, embedding_init=normal(.1), rngs=rngs) for n in sizes.values()])
         self.given = None if given is None else Given(jnp.asarray(given))
-        self.project = None if given is None else nnx.Linear(given.shape[1], width, use_bias=False, rngs=rngs)
+        self.project = None if given is None else linear(given.shape[1], width, use_bias=False, rngs=rngs)
 
     def __call__(self, x:dict) -> Float[Array, "*place field"]: # float32 `numbers` [..., field] and an int32 code [...] for each part
         found = [table(x[part]) for part, table in zip(self.parts, self.learnt)]

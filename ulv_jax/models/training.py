@@ -9,7 +9,7 @@ __all__ = ['Training', 'make_optimizer', 'learning_rates', 'State', 'start_state
 # %% ../../nbs/models/03_training.ipynb #f4278635
 import hashlib, json, time
 from contextlib import closing
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass, is_dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -139,16 +139,29 @@ def _slots(settings, mesh): return settings.row_length * max(2, _rows(settings, 
 
 def _rows(settings, mesh): return -(-settings.n_rows // mesh.size)   # of a shard
 
+def _scored(settings, mesh, n_steps, many=256*64):
+    "Settings with as many rows as are scored fastest, where there are several batches of those; few users keep the program of the training's judge."
+    rows = max(1, many // settings.row_length)
+    return replace(settings, n_rows=rows*mesh.size) if _rows(settings, mesh) < rows and n_steps >= 8*mesh.size*many else settings
+
 # %% ../../nbs/models/03_training.ipynb #2203f645
 def _by_user(ask, x, offsets, settings, mesh, static):
     "What `ask` answers for each batch, [..., shard, slot, answer], put in the order of the users: [..., user, answer]."
-    out = None
+    out, settings = None, _scored(settings, mesh, int(offsets[-1]))
     with _groups(x, offsets, settings, mesh, n_slots=_slots(settings, mesh)) as groups:
-        for b in groups:
-            a = gathered(ask(*put((b, _beside(static, b.user)), mesh)))
+        for b, a in _one_behind((b, ask(*put((b, _beside(static, b.user)), mesh))) for b in groups):   # the devices work on the next one meanwhile
+            a = gathered(a)
             if out is None: out = np.zeros((*a.shape[:-3], len(offsets) - 1, a.shape[-1]), np.float32)
             out[..., b.user[b.weight > 0], :] = a[..., b.weight > 0, :]
     return out
+
+def _one_behind(items):
+    "The same items, each handed over when the next one has been asked for."
+    last = []
+    for item in items:
+        yield from last
+        last = [item]
+    yield from last
 
 # %% ../../nbs/models/03_training.ipynb #2203f646
 def answer_all(
