@@ -9,6 +9,10 @@ clipped gradients, no dropout. Each side runs in a process of its own with two t
 figure is the median over rounds of the ratio within a round. PyTorch may choose its best layout (batch or time first),
 and for real lengths the better of padding and `pack_padded_sequence`, both within batches of users of similar length and
 within the mixed batches that a shuffling loader gives. Keras takes the fastest of its backends, its batches are of similar length.
+
+The second table says how much of this library's time is matrix work: the operations of all matrix products of the real
+steps, beside what the same cores do in one large product, which is measured in the same process. No program can be
+faster than its matrix work at that speed, so the last column bounds the ratio to the peer.
 """
 import argparse, json, os, subprocess, sys, time
 import numpy as np
@@ -60,7 +64,22 @@ def ulv_dense(case):
     network.eval()
     graph2, params, rest2 = nnx.split(network, nnx.Param, ...)
     score = lambda: answer_batch(params, batch, static, rest2, graph=graph2, mesh=mesh).block_until_ready()
-    return dict(score_ms=best(score), train_ms=best(train))
+    return dict(score_ms=best(score), train_ms=best(train), peak=peak(mesh), **matrix_work(b*t, d, h, layers))
+
+def matrix_work(steps, d, h, layers):
+    "Billions of operations of the matrix products: an LSTM reads d (above the first layer h) and h numbers a step, and writes 4 h."
+    forward = [2*(n + h)*4*h for n in (d, *[h]*(layers - 1))]
+    back = [2*f - (i == 0)*2*d*4*h for i, f in enumerate(forward)]   # by the weights, and by what was read; nobody asks for that by the data
+    return {'score_work': steps*sum(forward)/1e9, 'train_work': steps*(sum(forward) + sum(back))/1e9}
+
+def peak(mesh, n=2048):
+    "Billions of operations a second in one large product on each device."
+    import jax
+    from ulv_jax.models.mesh import by_shard
+    from jax.sharding import PartitionSpec as P
+    product = jax.jit(jax.shard_map(lambda a: (a[0] @ a[0])[None], mesh=mesh, in_specs=P('data'), out_specs=P('data')))
+    a = jax.device_put(np.random.default_rng(0).random((mesh.size, n, n), np.float32), by_shard(mesh))
+    return mesh.size*2*n**3 / 1e6 / best(lambda: product(a).block_until_ready(), 2.)
 
 # PyTorch
 
@@ -134,7 +153,7 @@ def ulv_real(log, h=64):
     score = lambda: answer_all(network, x, offsets, settings, mesh)
     score(); start = time.perf_counter(); score(); scored = time.perf_counter() - start
     history = train_network(network, data, some, Training(epochs=3, row_length=64, n_rows=256), progress=False, mesh=mesh)
-    return dict(score_ms=1e3*scored, train_ms=1e3*min(r['seconds'] for r in history[1:]))
+    return dict(score_ms=1e3*scored, train_ms=1e3*min(r['seconds'] for r in history[1:]), peak=peak(mesh), **matrix_work(int(lengths.sum()), x.shape[1], h, 1))
 
 def padded_batches(lengths, x, b, shuffle, similar=True):
     "Batches of users as padded arrays: of similar length, or, as a shuffling loader gives them, of any."
@@ -223,9 +242,21 @@ def main():
     if a.side: return print(json.dumps(SIDES[a.kind][a.side](a.case)))
     sides = [s for s in SIDES[a.kind] if s == 'ulv' or a.peers == 'all' or s.split(',')[0] in a.peers.split(',')]
     print('| case | peer | ulv train ms | peer train ms | peer / ulv | ulv score ms | peer score ms | peer / ulv |\n|---|---|---|---|---|---|---|---|')
+    found = {}
     for case in [a.case] if a.case else list(DENSE) if a.kind == 'dense' else a.log.split(','):
-        rounds = [{side: turn(a.kind, side, case) for side in sides} for _ in range(a.rounds)]
+        found[case] = rounds = [{side: turn(a.kind, side, case) for side in sides} for _ in range(a.rounds)]
         for peer in sides[1:]: print(f"| {case} | {peer} | {' | '.join(c for what in ('train_ms', 'score_ms') for c in beside(rounds, peer, what))} |", flush=True)
+
+    print('\n| case | what | peer | GFlop of matrix work | GFlop/s | peak, GFlop/s | share of peak | peer / ulv, could be at most |\n|---|---|---|---|---|---|---|---|')
+    for case, rounds in found.items():
+        for what in ('train', 'score'):
+            for peer in sides[1:]: print('| ' + ' | '.join([case, what, peer, *of_peak(rounds, peer, what)]) + ' |')
+
+def of_peak(rounds, peer, what):
+    "Matrix work, its speed, the peak, its share, and the ratio to the peer of a program that is nothing but matrix work at the peak."
+    work, top = rounds[0]['ulv'][what + '_work'], max(r['ulv']['peak'] for r in rounds)
+    ms, peers = (float(np.median([r[s][what + '_ms'] for r in rounds])) for s in ('ulv', peer))
+    return [f'{work:.2f}', f'{1e3*work/ms:.0f}', f'{top:.0f}', f'{1e3*work/ms/top:.0%}', f'{peers*top/work/1e3:.1f}']
 
 def beside(rounds, peer, what):
     "Medians of both sides, and of the ratio within a round."

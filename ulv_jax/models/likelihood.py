@@ -148,7 +148,9 @@ def objective(law:Law, u, blocks) -> tuple: # (value to be made small, its gradi
     return (beyond**2).sum() - value/n, 2*beyond - slope/n
 
 BFGS = optax.scale_by_lbfgs()
-_bend = jax.jit(BFGS.update)
+_begin, _bend = jax.jit(BFGS.init), jax.jit(BFGS.update)
+
+def _filled(v): return np.r_[v, np.zeros(-len(v) % 8)]   # zeros change no step, and models with more or fewer parameters share a program
 
 # %% ../../nbs/models/09_likelihood.ipynb #52bc7a62
 def line_search(loss, u, value, slope, way) -> tuple: # (u, value, slope) after the step; the same u if no step helps
@@ -167,12 +169,12 @@ def climb(
 ) -> tuple: # (free numbers at the top, mean log-likelihood there)
     "Climb the likelihood from one start."
     loss = partial(objective, law, blocks=blocks)
-    u, (value, slope), memory = start, loss(start), BFGS.init(jnp.asarray(start))
+    u, (value, slope), memory = start, loss(start), _begin(_filled(start))
     if not np.isfinite(np.r_[value, slope]).all(): return u, -np.inf
     for _ in range(most):
         if not np.abs(slope).max() > 1e-7: break
-        way, memory = _bend(slope, memory, u); way = np.asarray(way)
-        if not slope @ way > 0: way, memory = slope, BFGS.init(jnp.asarray(u))   # forget a bend that leads down
+        way, memory = _bend(_filled(slope), memory, _filled(u)); way = np.asarray(way)[:len(u)]
+        if not slope @ way > 0: way, memory = slope, _begin(_filled(u))   # forget a bend that leads down
         new, value, slope = line_search(loss, u, value, slope, way)
         if (new == u).all(): break
         u = new
@@ -215,13 +217,16 @@ def judge_top(law:Law, u, blocks) -> tuple: # (covariance of the free numbers, N
     return cov, reasons + [f'left open by a factor of {np.exp(2*min(e, 4)):.0f}, towards: {n}' for e, n in zip(wide, nearest) if e > 1.5]
 
 # %% ../../nbs/models/09_likelihood.ipynb #b3883fbf
+@partial(jax.jit, static_argnums=0)
+def _with_slopes(law, u): return law.from_free(u), jax.jacobian(law.from_free)(u)
+
 def named_fit(law:Law, u, cov, value:float, customers:float, reasons) -> Fit:
     "Parameters and errors by name, from free numbers and their covariance."
-    J, known = np.asarray(jax.jacobian(law.from_free)(jnp.asarray(u))), np.isfinite(np.diag(cov))
+    (params, J), known = map(np.asarray, _with_slopes(law, u)), np.isfinite(np.diag(cov))
     errors = np.sqrt(np.diag(J @ np.where(np.isnan(cov), 0, cov) @ J.T))
     errors[(J[:, ~known] != 0).any(1)] = np.nan
     def name(v): return dict(zip(law.names, map(float, v)))
-    return Fit(name(np.asarray(law.from_free(jnp.asarray(u)))), name(errors), float(value), int(customers), tuple(reasons))
+    return Fit(name(params), name(errors), float(value), int(customers), tuple(reasons))
 
 def maximum_likelihood(
     law:Law,
