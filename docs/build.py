@@ -149,7 +149,8 @@ def write_page(notebook, dest, cfg, pages):
     FilterDefaults()(nb)
     cells = bridge(nb2dict(nb), pages.get(page, {}), cfg.doc_host + cfg.doc_baseurl, pages)
     if page == 'index': cells.append(contents(cfg.nbs_path))
-    meta = dict(kernelspec=dict(name='python3', display_name='python3', language='python'), language_info=dict(name='python'))
+    meta = dict(kernelspec=dict(name='python3', display_name='python3', language='python'), language_info=dict(name='python'),
+                source_map=list(range(len(cells))))   # by default cell n begins at line 10,000 n, and RST in it is parsed behind as many empty lines
     book = dict(cells=[dict(c, id=f'c{i}') for i, c in enumerate(cells)], metadata=meta, nbformat=4, nbformat_minor=5)
     out = dest/f'{page}.ipynb'
     out.parent.mkdir(parents=True, exist_ok=True)
