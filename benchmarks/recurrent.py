@@ -237,6 +237,7 @@ def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('kind', choices=list(SIDES)); p.add_argument('--log', default='cdnow,orii,simulated'); p.add_argument('--rounds', type=int, default=3)
     p.add_argument('--peers', default='torch', help='torch, keras, or all that there are')
+    p.add_argument('--out', help='CSV file that the ratios are added to, which tutorials/07_networks shows')
     p.add_argument('--side', help=argparse.SUPPRESS); p.add_argument('--case', help='one case only')
     a = p.parse_args()
     if a.side: return print(json.dumps(SIDES[a.kind][a.side](a.case)))
@@ -251,6 +252,19 @@ def main():
     for case, rounds in found.items():
         for what in ('train', 'score'):
             for peer in sides[1:]: print('| ' + ' | '.join([case, what, peer, *of_peak(rounds, peer, what)]) + ' |')
+    if a.out: add_ratios(a.out, a.kind, found, sides[1:])
+
+def add_ratios(path, kind, found, peers):
+    import pandas as pd
+    rows = [dict(kind=kind, case=case, what=what, peer=peer, rounds=len(rounds), **ratios_of(rounds, peer, what + '_ms'), share=rounds[0]['ulv'][what + '_work']*1e3/np.median([r['ulv'][what + '_ms'] for r in rounds])/max(r['ulv']['peak'] for r in rounds))
+            for case, rounds in found.items() for what in ('train', 'score') for peer in peers]
+    new = pd.DataFrame(rows).round(3)
+    if os.path.exists(path): new = pd.concat([pd.read_csv(path), new]).drop_duplicates(['kind', 'case', 'what', 'peer'], keep='last')
+    new.to_csv(path, index=False)
+
+def ratios_of(rounds, peer, what):
+    ratios = [r[peer][what] / r['ulv'][what] for r in rounds]
+    return dict(ratio=float(np.median(ratios)), least=min(ratios), most=max(ratios))
 
 def of_peak(rounds, peer, what):
     "Matrix work, its speed, the peak, its share, and the ratio to the peer of a program that is nothing but matrix work at the peak."
@@ -260,7 +274,7 @@ def of_peak(rounds, peer, what):
 
 def beside(rounds, peer, what):
     "Medians of both sides, and of the ratio within a round."
-    ratios = [r[peer][what] / r['ulv'][what] for r in rounds]
-    return [f"{np.median([r[s][what] for r in rounds]):.1f}" for s in ('ulv', peer)] + [f'{np.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})']
+    r = ratios_of(rounds, peer, what)
+    return [f"{np.median([turn[s][what] for turn in rounds]):.1f}" for s in ('ulv', peer)] + [f"{r['ratio']:.2f} ({r['least']:.2f} to {r['most']:.2f})"]
 
 if __name__ == '__main__': main()

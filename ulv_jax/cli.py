@@ -207,13 +207,14 @@ def predict_command(
     """
     from ulv_jax.data.events import read_events
     from ulv_jax.data.snapshots import snapshot
+    from ulv_jax.models.base import steps_wanted
     from ulv_jax.serving.bundle import check_own_columns, end_of_log, read_bundle
     if not Path(out).suffix: return _predict_parts(bundle, events, out, cutoff, horizon)
     _check_table_name(out)
     b = read_bundle(bundle)
     log = read_events(events, **b.read_kwargs())
     check_own_columns(b, log)
-    now = snapshot(log, cutoff or end_of_log(log), horizon or f'{b.about["horizon_days"]}D', labels=False)
+    now = snapshot(log, cutoff or end_of_log(log), horizon or f'{b.about["horizon_days"]}D', labels=False, max_length=steps_wanted(b.model))
     _write_table(b.model.predict(now), out)
     for line in b.surprises(log): typer.echo(line)
     typer.echo(f'{len(now)} customers, {now.horizon.days} days from {now.cutoff:%Y-%m-%d}; written: {out}')

@@ -42,7 +42,7 @@ class Packing:
 # %% ../../nbs/data/06_batches.ipynb #6d93ad67
 def _by_length(lengths, longest):
     "Users of each length, the longest first."
-    order = np.argsort((longest - lengths).astype(np.min_scalar_type(longest)), kind='stable')   # small numbers are sorted fastest
+    order = np.argsort((longest - lengths.astype(np.int64)).astype(np.min_scalar_type(longest)), kind='stable')   # small numbers are sorted fastest
     return np.split(order, np.flatnonzero(np.diff(lengths[order])) + 1) if len(order) else []
 
 def _rows_with(room, n, stacks, n_rows):
@@ -97,7 +97,7 @@ class Batch(NamedTuple):
 def _block(x, at, shape):
     "The step of the flat array that each place asks for; 0 where it asks for none."
     if isinstance(x, dict): return {k: _block(v, at, shape) for k, v in x.items()}
-    block = np.take(x, at, axis=0, mode='clip')
+    block = np.take(np.asarray(x), at, axis=0, mode='clip')
     block[np.flatnonzero(at < 0)] = 0
     return block.reshape(*shape, *x.shape[1:])
 

@@ -12,7 +12,7 @@ from functools import cached_property
 import duckdb
 import ibis
 import pandas as pd
-from .columns import Columns, _number, _users, _values, check_columns, trimmed, used_columns
+from .columns import LARGEST, Columns, _number, _users, _values, check_columns, trimmed, used_columns
 from .errors import DataError
 from .near import Kept, kept_near
 from .rows import Rows, span as sorted_span
@@ -70,7 +70,7 @@ def _parted(t, purchase):
 # %% ../../nbs/data/02_events.ipynb #018655ab
 def _check_purchases(kept, purchase, event_col):
     if (kept.event == purchase).any().execute(): return
-    if not event_col: raise DataError('no line can be used as a purchase: every row lacks a user, a time or a value, or has a negative value')
+    if not event_col: raise DataError(f'no line can be used as a purchase: every row lacks a user, a time or a value, or its value is negative or above {LARGEST:.0e}')
     kinds = kept.event.value_counts().order_by(ibis.desc('event_count')).limit(6).execute()['event'].tolist()
     raise DataError(f"no event is of kind '{purchase}': the kinds in column '{event_col}' are {', '.join(map(repr, kinds)) or 'none'}; say which one is a purchase with purchase=")
 

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['FORECAST', 'FAMILIES', 'forecast_frame', 'IntervalTable', 'Forecaster', 'save_forecaster', 'register',
-           'make_forecaster', 'load_forecaster', 'inner_state', 'inner_restored']
+           'make_forecaster', 'load_forecaster', 'inner_state', 'inner_restored', 'inside', 'steps_wanted']
 
 # %% ../../nbs/models/00_base.ipynb #19b9bbde
 import json, sys
@@ -159,7 +159,8 @@ def load_forecaster(path) -> Forecaster: # fitted, gives the same forecasts bit 
 def _restored(name, seed, value, horizon_days, meta, arrays):
     model = make_forecaster(name, seed)
     model.value_, model.horizon_days_ = value, horizon_days
-    model._restore(meta, arrays)
+    try: model._restore(meta, arrays)
+    except KeyError as e: raise DataError(f"the saved '{name}' lacks {e}: the files are damaged, or of another version; save the model again") from e
     return model
 
 # %% ../../nbs/models/00_base.ipynb #ba5e0002
@@ -175,3 +176,17 @@ def inner_restored(outer:Forecaster, name:str, prefix:str, meta, arrays) -> Fore
     "The forecaster again, of the same value and horizon as the one around it."
     own = {k.removeprefix(f'{prefix}/'): a for k, a in arrays.items() if k.startswith(f'{prefix}/')}
     return _restored(name, outer.seed, outer.value_, outer.horizon_days_, meta, own)
+
+# %% ../../nbs/models/00_base.ipynb #ba5e0005
+def inside(model:Forecaster) -> list:
+    "The forecasters inside a fitted one."
+    parts = *getattr(model, 'members_', {}).values(), *(getattr(model, k, None) for k in ('network_', 'base_'))
+    return [m for m in parts if isinstance(m, Forecaster)]
+
+def steps_wanted(
+    model:Forecaster,   # fitted
+    usual:int=64,       # of snapshots
+) -> int: # `max_length` of a snapshot
+    "Steps of a user that a model reads, at most."
+    own = getattr(getattr(model, 'inputs_', None), 'max_length', None)
+    return max([own or 0, *(steps_wanted(m, 0) for m in inside(model))]) or usual

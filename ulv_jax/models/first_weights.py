@@ -43,7 +43,7 @@ def normal(
     return init
 
 # %% ../../nbs/models/01e_first_weights.ipynb #f1a5ee60
-def _zeros(key, shape, dtype=jnp.float32, **how): return jax.device_put(np.zeros(shape, dtype))
+def _zeros(key, shape, dtype=jnp.float32, **how): return jnp.zeros(shape, dtype) if isinstance(key, jax.core.Tracer) else jax.device_put(np.zeros(shape, dtype))
 
 def linear(
     n_in:int,     # numbers read

@@ -22,7 +22,7 @@ from .heads import mission_loss
 from .mesh import data_mesh
 from .network import row_keys
 from .processes import everywhere, is_first, of_first, own_mesh, put, while_all_live
-from .training import (Examples, State, Training, make_optimizer, start_state, _about, _beside, _by_user, _call, _fixed, _groups,
+from .training import (Examples, State, Training, make_optimizer, start_state, _about, _beside, _by_user, _call, _check_judged, _fixed, _groups,
     _joined, _load_checkpoint, _local_loss, _own, _parts, _save_checkpoint, _stalled, _stopped, _where)
 
 # %% ../../nbs/models/03a_members.ipynb #b3e3be06
@@ -71,7 +71,7 @@ def members_step(
         rows = jax.lax.axis_index('data') * len(batch.reset) + jnp.arange(len(batch.reset))
         def one(params, keys, weight):
             keys = jax.tree.map(lambda k: row_keys(jax.random.fold_in(k, state.step[0]), rows), keys)
-            return jax.value_and_grad(_local_loss)(params, graph, keys, rest, loss, batch._replace(weight=batch.weight*weight), target, static)
+            return jax.value_and_grad(_local_loss)(params, graph, keys, rest, loss, batch._replace(weight=batch.weight*weight), target, static, settings.precision)
         return jax.lax.psum(each_member(one, params, keys, weight.T), 'data')
     total, gradient = jax.tree.map(lambda a: a / per_batch, summed(state.params, keys, batch, target, static, weight))
     return jax.vmap(partial(_change, rate, settings))(state, gradient), total
@@ -156,7 +156,7 @@ def train_members(
     "Train all until each one's validation loss has stopped falling; the best weights of each."
     mesh, weights = mesh or data_mesh(), np.ones((len(train), len(networks)), np.float32) if weights is None else weights
     fixed = _fixed(networks[0], train, settings, mesh, seed, loss) | dict(keys=stack([_parts(n)[1] for n in networks]))
-    about = None if checkpoint is None and not mesh.is_multi_process else _about(train, valid, settings, seed, loss) + _about(*[Examples(weights, train.offsets, train.target)]*2, settings, seed, loss)
+    about = None if checkpoint is None and not mesh.is_multi_process else _about(train, valid, settings, seed, loss, networks[0]) + _about(*[Examples(weights, train.offsets, train.target)]*2, settings, seed, loss)
     state = stack([start_state(n, settings) for n in networks])
     (state, best), history = _load_checkpoint(checkpoint, (state, jax.tree.map(jnp.copy, state.params)), about)
     if mesh.is_multi_process:
@@ -172,6 +172,7 @@ def _epochs_of_all(network, state, best, history, fixed, train, valid, weights, 
         start = time.perf_counter()
         state, losses = _epoch_of_all(state, fixed, train, weights, settings, mesh, (seed, len(history)), bar)
         found = _judged(network, state.params, valid, settings, fixed['loss'], mesh)
+        for v in found: _check_judged(v, len(history), valid)
         better = _better(history, found, settings)
         best = jax.tree.map(lambda new, old: np.where(better.reshape(-1, *[1]*(new.ndim - 1)), new, old), state.params, best)
         history.append(dict(epoch=len(history), train_loss=float(losses.mean()), valid_loss=float(np.mean(found)), of_members=found, seconds=time.perf_counter() - start))

@@ -17,7 +17,8 @@ def cores_as_devices(
     n:int|None=None,   # devices; by default as many as cores, or ULV_CPU_DEVICES
 ) -> int: # devices that JAX has now
     "Let JAX see each core of the CPU as a device, unless it is already in use."
-    n = n or int(os.environ.get('ULV_CPU_DEVICES') or len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count())
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
+    n = n or int(os.environ.get('ULV_CPU_DEVICES') or cores)
     keep_programs()
     try: jax.config.update('jax_num_cpu_devices', n)
     except RuntimeError: pass   # JAX is in use

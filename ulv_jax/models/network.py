@@ -63,7 +63,9 @@ class Dropout(Module, nnx.Dropout):
     def __init__(self,
         rate:float,        # share of numbers set to 0
         *, rngs:nnx.Rngs,
-    ): nnx.Dropout.__init__(self, rate, rngs=rngs)
+    ):
+        if not 0 <= rate < 1: raise ValueError(f'dropout is {rate}, but must be at least 0 and less than 1: with 1 nothing is left')
+        nnx.Dropout.__init__(self, rate, rngs=rngs)
 
     def __call__(self, x:Float[Array, "row ..."]) -> Float[Array, "row ..."]:
         if self.deterministic or self.rate == 0: return x

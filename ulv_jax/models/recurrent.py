@@ -8,7 +8,6 @@ __all__ = ['lstm_step', 'lstm_scan', 'lstm_layer', 'LSTM', 'RecurrentNetwork']
 # %% ../../nbs/models/02_recurrent.ipynb #cbc0bc5c
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 from jaxtyping import Array, Bool, Float
 from .first_weights import glorot_uniform, linear
@@ -104,7 +103,7 @@ class LSTM(Module):
     ):
         self.n_hidden = n_hidden
         self.w = nnx.Param(glorot_uniform(rngs.params(), (n_in + n_hidden, 4*n_hidden)))
-        self.b = nnx.Param(jax.device_put(np.repeat(np.float32([0, 1, 0, 0]), n_hidden)))
+        self.b = nnx.Param(jnp.zeros(4*n_hidden).at[n_hidden:2*n_hidden].set(1.))
 
     def __call__(self,
         x:Float[Array, "row time field"],

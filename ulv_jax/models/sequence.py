@@ -64,6 +64,7 @@ def _settings(network, given):
     named = {k: p.default for k, p in inspect.signature(network).parameters.items() if k not in ('n_fields', 'rngs')}
     for k in given:
         if k not in named: raise DataError(f"{network.__name__} has no setting '{k}': it takes {', '.join(named)}" + (f' (did you mean {near[0]}?)' if (near := nearest(k, named)) else ''))
+        if k in ('n_hidden', 'n_layers', 'n_heads') and given[k] < 1: raise DataError(f'{k} is {given[k]}: {network.__name__} needs at least 1')
     return named | given
 
 # %% ../../nbs/models/03b_sequence.ipynb #aac299e6
@@ -206,7 +207,7 @@ def _put_params(model, params):
 def _to_files(model):
     meta = dict(settings=model.settings, members=model.members, training=asdict(model.training), scale=asdict(model.scale_), history=model.history_, head=head_spec(model.head), widths=model.widths_)
     arrays = {**to_arrays(_params(model), 'network'), **vars(model.interval_)}
-    if hasattr(model, 'inputs_'): meta |= dict(kinds=model.inputs_.kinds, names=[asdict(v) for v in model.inputs_.names]); arrays |= {'mean': model.inputs_.mean, 'spread': model.inputs_.scale}
+    if hasattr(model, 'inputs_'): meta |= dict(kinds=model.inputs_.kinds, max_length=model.inputs_.max_length, names=[asdict(v) for v in model.inputs_.names]); arrays |= {'mean': model.inputs_.mean, 'spread': model.inputs_.scale}
     if model.vectors is not None: meta['vector_items'] = list(map(str, model.vectors.items)); arrays['vectors'] = model.vectors.values
     if model.static_: meta['features'] = inputs_to_dict(model.static_)
     return meta, arrays
@@ -215,7 +216,7 @@ def _restore_steps(model, meta, arrays):
     names = tuple(Vocabulary(tuple(v['ids']), v['part']) for v in meta['names'])
     model.vectors = Vectors(pd.Index(meta['vector_items']), arrays['vectors']) if 'vectors' in arrays else None
     model.names, model.given_ = tuple(v.part for v in names), table_of(model.vectors, None)
-    model.inputs_ = StepInputs(tuple(meta['kinds']), arrays['mean'], arrays['spread'], names, model.vectors)
+    model.inputs_ = StepInputs(tuple(meta['kinds']), arrays['mean'], arrays['spread'], names, model.vectors, meta.get('max_length'))
 
 def _from_files(model, meta, arrays):
     model.settings, model.training, model.history_ = meta['settings'], Training(**meta['training']), meta['history']

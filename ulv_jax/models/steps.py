@@ -11,7 +11,7 @@ import jax
 import numpy as np
 from ..data.errors import DataError
 from ..data.item_vectors import Vectors
-from ..data.sequences import Sequences
+from ..data.sequences import Sequences, last_steps
 from ..data.vocabulary import Vocabulary
 
 # %% ../../nbs/models/02h_steps.ipynb #02h00008
@@ -23,6 +23,7 @@ class StepInputs:
     scale:np.ndarray     # float32 [field]; 1 for a field that never varies
     names:tuple=()       # a `Vocabulary` for each part, as 'item', whose codes are wanted
     vectors:Vectors|None=None   # given, by item
+    max_length:int|None=None    # steps of a user that were learnt from, at most; None: whatever comes
 
     @property
     def n_numbers(self) -> int: return len(self.mean) + len(self.kinds) + 1
@@ -57,11 +58,21 @@ def fit_steps(
     values = np.concatenate([s.values for s in sequences]).astype(np.float64)
     spread = values.std(axis=0)
     return StepInputs(tuple(sorted({k for s in sequences for k in s.kinds})), values.mean(axis=0).astype(np.float32),
-                      np.where(spread > 1e-6, spread, 1.).astype(np.float32), tuple(Vocabulary.fit(sequences, part) for part in names), vectors)
+                      np.where(spread > 1e-6, spread, 1.).astype(np.float32), tuple(Vocabulary.fit(sequences, part) for part in names), vectors,
+                      max((s.max_length for s in sequences if s.max_length), default=None))
+
+# %% ../../nbs/models/02h_steps.ipynb #02h00021
+def _as_long(sequences, n):
+    "As many steps as were learnt from."
+    if not n or not sequences.max_length or sequences.max_length == n: return sequences
+    full = int((sequences.lengths == sequences.max_length).sum())
+    if sequences.max_length < n and full: raise DataError(f'the model reads the last {n} steps of a user, but these sequences keep {sequences.max_length}, and {full} of {len(sequences)} users have lost some: make the snapshot with max_length={n}')
+    return last_steps(sequences, n)
 
 # %% ../../nbs/models/02h_steps.ipynb #02h00012
 def steps_of(sequences:Sequences, inputs:StepInputs) -> tuple: # (inputs of each step, offsets), at least one step a user
     "What a network reads, user by user."
+    sequences = _as_long(sequences, inputs.max_length)
     x, lengths = inputs(sequences), sequences.lengths
     if (lengths > 0).all(): return x, sequences.offsets
     x = jax.tree.map(lambda part: np.insert(part, sequences.offsets[:-1][lengths == 0], 0, axis=0), x)

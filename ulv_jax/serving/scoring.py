@@ -20,7 +20,7 @@ from ..data.events import Events, read_events
 from ..data.snapshots import as_cutoff, as_horizon, check_cutoff
 from ..data.whole import whole
 from ..evaluation.rolling import log_fingerprint
-from ..models.base import Forecaster
+from ..models.base import Forecaster, steps_wanted
 from ..models.processes import is_first, own_mesh, rank_and_count, wait_for_all, while_all_live
 from ..models.training import Training
 from .bundle import Bundle, end_of_log, read_bundle
@@ -51,7 +51,7 @@ def _block(s, k):
         starts, buys, _ = customers_in(before, s.events, s.cutoff)
         again = s.n - s.customers % s.n
         start = s.ends[k-1] + int(starts[buys][-again])
-    return Block(part_of(s.events, start, s.ends[k+1]), s.cutoff, s.horizon, s.facts), again
+    return Block(part_of(s.events, start, s.ends[k+1]), s.cutoff, s.horizon, s.facts, steps_wanted(s.model)), again
 
 def _forecast(s, k):
     block, again = s.block(k)
@@ -74,9 +74,11 @@ def _about(s):
 ROWS = 256   # of a batch, on each device
 
 def _one_program(model, max_length=64):
-    "The model, or each member of an ensemble, told to answer in batches of one shape."
-    model = copy(model)
+    "The model, and each one inside it, told to answer in batches of one shape."
+    model, max_length = copy(model), max(max_length, steps_wanted(model))
     if hasattr(model, 'members_'): model.members_ = {k: _one_program(m, max_length) for k, m in model.members_.items()}
+    for k in ('network_', 'base_'):
+        if isinstance(getattr(model, k, None), Forecaster): setattr(model, k, _one_program(getattr(model, k), max_length))
     if isinstance(getattr(model, 'training', None), Training):
         model.training = replace(model.training, n_rows=ROWS * own_mesh().size, row_length=max(max_length, model.training.row_length))
     return model
