@@ -53,7 +53,7 @@ class FeatureTable:
 
 # %% ../../nbs/data/11c_inputs.ipynb #959df1b2
 def _columns_at(table, snapshot):
-    if not set(table.columns) & set(snapshot.features): raise DataError(f'none of the {len(table.columns)} features that were learnt from is in this snapshot, the first is {table.columns[0]!r}: make the snapshot of the log, with its features')
+    if table.columns and not set(table.columns) & set(snapshot.features): raise DataError(f'none of the {len(table.columns)} features that were learnt from is in this snapshot, the first is {table.columns[0]!r}: make the snapshot of the log, with its features')
     parts = [snapshot.features.reindex(columns=list(table.columns))]   # some may be missing: a kind of event that the log does not know yet
     if table.seasonal: parts.append(pd.DataFrame(season(snapshot.cutoff, snapshot.horizon), index=snapshot.features.index))
     if table.encoder.attributes: parts.append(table.encoder(snapshot.attributes))

@@ -169,7 +169,7 @@ def _sequences(out, row, lengths, n_users, kinds, known, max_length):
     n[row] = lengths
     named = {many: known[part].ids for part, many in (('item', 'items'), ('category', 'categories')) if part in known}
     return Sequences(out['values'], new[out['kind']], np.concatenate([[0], n.cumsum()]), FIELDS, tuple(kinds[i] for i in used),
-                     out['minute'], *(out[part] if part in known else None for part in CODED), **named, max_length=max_length)
+                     out['minute'], *(out[part] if part in known else None for part in CODED), **named, max_length=int(max_length))
 
 # %% ../../nbs/data/04_sequences.ipynb #57173b21
 def last_steps(
@@ -180,4 +180,4 @@ def last_steps(
     lengths = sequences.lengths
     keep = np.arange(len(sequences.kind)) >= np.repeat(sequences.offsets[1:] - n, lengths)
     cut = {k: a[keep] for k in ('values', 'kind', 'minute', 'item', 'category') if (a := getattr(sequences, k)) is not None}
-    return replace(sequences, **cut, offsets=np.concatenate([[0], np.minimum(lengths, n).cumsum()]), max_length=n)
+    return replace(sequences, **cut, offsets=np.concatenate([[0], np.minimum(lengths, n).cumsum()]), max_length=min(int(n), sequences.max_length or int(n)))

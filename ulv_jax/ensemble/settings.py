@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float
 from ..data.errors import DataError
 from ..data.events import Events
+from ..data.sequences import last_steps
 from ..data.snapshots import Snapshot, TrainingSet, as_cutoff, as_horizon, snapshot, training_snapshots
 from ..evaluation.rolling import last_origins
 from ..models.base import make_forecaster
@@ -89,10 +90,7 @@ def shortened(
     n:int,       # steps kept of each customer, the last ones
 ) -> Snapshot:
     "The snapshot with shorter histories."
-    q = s.sequences
-    keep = np.repeat(q.offsets[1:], q.lengths) - np.arange(len(q.kind)) <= n
-    flat = {k: a[keep] for k in ('values', 'kind', 'minute', 'item', 'category') if (a := getattr(q, k)) is not None}
-    return replace(s, sequences=replace(q, **flat, offsets=np.concatenate([[0], np.minimum(q.lengths, n).cumsum()])))
+    return replace(s, sequences=last_steps(s.sequences, n))
 
 def shortened_set(lessons:TrainingSet, n:int) -> TrainingSet:
     "The same for snapshots to learn from."

@@ -27,19 +27,19 @@ CUT = np.float32(.87962566103423978)   # standard deviation of a normal distribu
 def lecun_normal(key, shape:tuple, dtype=jnp.float32, **how): # [in, out]
     "Weights of a layer that reads shape[0] numbers."
     draw = lambda key, shape: jax.random.truncated_normal(key, -2, 2, shape, dtype)
-    return jax.device_put(_first_of(draw, key, shape) * (np.sqrt(np.float32(1/shape[0])) / CUT))
+    return jax.device_put(_first_of(draw, key, shape) * (np.sqrt(np.float32(1/shape[0])) / CUT)).astype(dtype)
 
 def glorot_uniform(key, shape:tuple, dtype=jnp.float32, **how): # [in, out]
     "Weights of a layer that reads shape[0] numbers and writes shape[1]."
     draw = lambda key, shape: jax.random.uniform(key, shape, dtype, -1)
-    return jax.device_put(_first_of(draw, key, shape) * np.sqrt(np.float32(6/(shape[0] + shape[1]))))
+    return jax.device_put(_first_of(draw, key, shape) * np.sqrt(np.float32(6/(shape[0] + shape[1])))).astype(dtype)
 
 def normal(
     spread:float,   # standard deviation
 ): # function of key and shape
     "Weights near 0."
     def init(key, shape, dtype=jnp.float32, **how):
-        return jax.device_put(_first_of(lambda key, shape: jax.random.normal(key, shape, dtype), key, shape) * np.float32(spread))
+        return jax.device_put(_first_of(lambda key, shape: jax.random.normal(key, shape, dtype), key, shape) * np.float32(spread)).astype(dtype)
     return init
 
 # %% ../../nbs/models/01e_first_weights.ipynb #f1a5ee60

@@ -185,10 +185,10 @@ def make_head(
     if isinstance(head, dict): return _from_spec(**head)
     names = head.split('+')
     if len(names) == 1 and weights is None: return _head_class(head)(**settings)
-    if settings: raise DataError(f"'{head}' is a sum of heads, and says not which of them takes {', '.join(settings)}: make the heads alone, and join them with MultiHead")
+    if settings: raise DataError(f"'{head}' is taken as a sum of heads, which says not who takes {', '.join(settings)}: make the heads alone, and join them with MultiHead")
     weights = (1.,)*len(names) if weights is None else tuple(map(float, weights))
-    if min(weights) < 0: raise DataError(f'the weights of {head!r} are {weights}: a loss cannot count less than nothing')
     if len(weights) != len(names): raise DataError(f"'{head}' has {len(names)} parts, but {len(weights)} weights were given: give each its own")
+    if not all(w >= 0 for w in weights) or not sum(weights) > 0: raise DataError(f'the weights of {head!r} are {weights}: a loss cannot count less than nothing, and one must count')
     return MultiHead(tuple(_head_class(n)() for n in names), weights)
 
 def head_spec(head:Head) -> dict:

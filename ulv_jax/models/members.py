@@ -136,6 +136,10 @@ def _has_stopped(history, k, settings):
     losses = [{'valid_loss': row['of_members'][k]} for row in history]
     return any(_stalled(losses[:n], settings) for n in range(1, len(losses) + 1))
 
+def _check_members(found, history, valid, params, settings):
+    for k, v in enumerate(found):
+        if not _has_stopped(history, k, settings): _check_judged(v, len(history), valid, jax.tree.map(lambda a: a[k], params), f'member {k} of {len(found)}, counted from 0: ')
+
 def _better(history, new, settings):
     "Which members have their best weights now: those who have not stopped, and were never as good."
     return np.array([not _has_stopped(history, k, settings) and all(row['of_members'][k] > v for row in history) for k, v in enumerate(new)])
@@ -172,7 +176,7 @@ def _epochs_of_all(network, state, best, history, fixed, train, valid, weights, 
         start = time.perf_counter()
         state, losses = _epoch_of_all(state, fixed, train, weights, settings, mesh, (seed, len(history)), bar)
         found = _judged(network, state.params, valid, settings, fixed['loss'], mesh)
-        for v in found: _check_judged(v, len(history), valid)
+        _check_members(found, history, valid, state.params, settings)
         better = _better(history, found, settings)
         best = jax.tree.map(lambda new, old: np.where(better.reshape(-1, *[1]*(new.ndim - 1)), new, old), state.params, best)
         history.append(dict(epoch=len(history), train_loss=float(losses.mean()), valid_loss=float(np.mean(found)), of_members=found, seconds=time.perf_counter() - start))

@@ -66,7 +66,7 @@ def _as_long(sequences, n):
     "As many steps as were learnt from."
     if not n or not sequences.max_length or sequences.max_length == n: return sequences
     full = int((sequences.lengths == sequences.max_length).sum())
-    if sequences.max_length < n and full: raise DataError(f'the model reads the last {n} steps of a user, but these sequences keep {sequences.max_length}, and {full} of {len(sequences)} users have lost some: make the snapshot with max_length={n}')
+    if sequences.max_length < n and full: raise DataError(f'the model reads the last {n} steps of a user, but these sequences keep {sequences.max_length}, and {full} of {len(sequences)} users may have had more: make the snapshot with max_length={n}')
     return last_steps(sequences, n)
 
 # %% ../../nbs/models/02h_steps.ipynb #02h00012

@@ -34,7 +34,7 @@ class Tables(Module):
     def __call__(self, x:dict) -> Float[Array, "*place field"]: # float32 `numbers` [..., field] and an int32 code [...] for each part
         found = [table(x[part]) for part, table in zip(self.parts, self.learnt)]
         if self.given is not None: found.append(self.project(self.given[...][x['vector']]))
-        return jnp.concatenate([x['numbers'], *found], axis=-1)
+        return jnp.concatenate([x['numbers'], *(f.astype(x['numbers'].dtype) for f in found)], axis=-1)
 
 # %% ../../nbs/models/01c_tables.ipynb #01c0000b
 def table_of(

@@ -158,8 +158,9 @@ def _scored(settings, mesh, n_steps, many=256*64):
 # %% ../../nbs/models/03_training.ipynb #2203f645
 def _by_user(ask, x, offsets, settings, mesh, static):
     "What `ask` answers for each batch, [..., shard, slot, answer], put in the order of the users: [..., user, answer]."
-    out, settings = None, _scored(settings, mesh, int(offsets[-1]))
-    with _groups(x, offsets, settings, mesh, n_slots=_slots(settings, mesh, int(offsets[-1])/max(len(offsets) - 1, 1))) as groups:
+    out, given, settings = None, settings, _scored(settings, mesh, int(offsets[-1]))
+    mean = 4. if settings is given else int(offsets[-1]) / max(len(offsets) - 1, 1)   # batches of the size that was asked for have one shape for everybody
+    with _groups(x, offsets, settings, mesh, n_slots=_slots(settings, mesh, mean)) as groups:
         for b, a in _one_behind((b, ask(*put((b, _beside(static, b.user)), mesh))) for b in groups):   # the devices work on the next one meanwhile
             a = gathered(a)
             if out is None: out = np.zeros((*a.shape[:-3], len(offsets) - 1, a.shape[-1]), np.float32)
@@ -207,11 +208,12 @@ def _look(last, data):
     if not np.isfinite(loss := float(loss)): raise FloatingPointError(_where(i, b, data))
     return loss
 
-def _check_judged(loss, epoch, valid):
+def _check_judged(loss, epoch, valid, params, who=''):
     if np.isfinite(loss): return
-    users = _odd(range(len(valid)), valid)
-    why = f'users at positions {users[:3]} have an input or target that is not finite' if users else 'their inputs and targets are finite, so the weights are not: lower the learning rate'
-    raise FloatingPointError(f'the loss of the users held out is not a number after epoch {epoch} ({len(valid)} users): {why}')
+    users, fine = _odd(range(len(valid)), valid), all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params))
+    why = (f'users at positions {users[:3]} have an input or target that is not finite' if users
+           else f'all inputs are finite, the largest target is {np.abs(valid.target).max():.3g}: {"so are the weights: look at the largest targets" if fine else "the weights are not: lower the learning rate"}')
+    raise FloatingPointError(f'{who}the loss of the users held out is {loss} after epoch {epoch} ({len(valid)} users): {why}')
 
 def _odd(users, data): return [int(u) for u in users if not np.isfinite(data.target[u]).all() or not np.isfinite(_beside(data.static, np.asarray(u))).all() or not np.isfinite(_of(data.x)[data.offsets[u]:data.offsets[u+1]]).all()]
 
@@ -238,8 +240,9 @@ def _about(train, valid, settings, seed, loss, network=None):
 def _build(network):
     "Structure and settings of a network, and what it holds beside its weights."
     if network is None: return ()
-    graph, _, _, rest = nnx.split(network, nnx.Param, nnx.RngState, ...)
-    return re.sub(r' at 0x\w+', '', repr(graph)), [hashlib.blake2b(np.asarray(leaf).tobytes()).hexdigest() for leaf in jax.tree.leaves(rest)]
+    graph, params, _, rest = nnx.split(network, nnx.Param, nnx.RngState, ...)
+    shapes = [(leaf.shape, str(leaf.dtype)) for leaf in jax.tree.leaves((params, rest))]
+    return re.sub(r' at 0x\w+', '', repr(graph)), shapes, [hashlib.blake2b(np.asarray(leaf).tobytes()).hexdigest() for leaf in jax.tree.leaves(rest)]
 
 # %% ../../nbs/models/03_training.ipynb #47abdfd5
 def _save_checkpoint(folder, kept, history, about):
@@ -300,7 +303,7 @@ def _stopped(epochs, settings, checkpoint):
 # %% ../../nbs/models/03_training.ipynb #9a0c0061
 def _joined(state, fixed, history, about, mesh):
     "State and keys on the devices of all processes, which hold the same data and have finished the same epochs."
-    check_agree(about, 'data, settings, seed or head')
+    check_agree(about, 'data, settings, seed, head or network')
     check_agree(hashlib.blake2b(json.dumps(history).encode(), digest_size=16).hexdigest(), 'finished epochs in its checkpoint folder')
     return everywhere(state, mesh), fixed | everywhere({k: fixed[k] for k in ('keys', 'rest')}, mesh)
 
@@ -322,7 +325,7 @@ def _train_and_judge(network, state, fixed, train, valid, settings, mesh, seed, 
     state, train_loss, users = _epoch(state, fixed | dict(done=int(state.step)), train, settings, mesh, fixed['rates'], seed, bar)
     nnx.update(network, jax.tree.map(jnp.copy, state.params))
     judged = of_first(valid_loss(network, valid, settings, fixed['loss'], mesh))
-    _check_judged(judged, seed[1], valid)
+    _check_judged(judged, seed[1], valid, state.params)
     row = dict(epoch=seed[1], train_loss=train_loss, valid_loss=judged, seconds=time.perf_counter() - start)
     return state, row, users
 
