@@ -57,7 +57,7 @@ def test_two_workers_and_what_kills_them(tmp_path):
     trials = pd.read_parquet(tmp_path/'search.db.parquet')
     ended, lost = trials[trials['state'].isin(['finished', 'stopped early'])], trials[trials['state'] == 'failed']
     assert len(ended) == 5 and set(before) <= set(ended.index) and len(trials) == len(ended) + len(lost)
-    assert len(lost) >= 1 and lost['why'].str.match('its process ended; tried again as trial').all()
+    assert len(lost) >= 1 and lost['why'].str.match('its process ended(; tried again as trial|$)').all()   # one killed before it had a number is not tried again as such
     # the one that was never stopped, by one process: the same settings, with the same losses up to the order of additions
     assert alone.wait(timeout=300) == 0, alone.communicate()[1]
     settings = ['encoder', 'n_hidden', 'n_layers', 'dropout', 'learning_rate', 'length']
