@@ -19,6 +19,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 from .errors import DataError, require
 from .journeys import draw_journeys, draw_lines
+from .pictures import plain_axes
 from .population import draw_users
 from .shop import CHUNK, Catalogue, Shop, build_catalogue, stream
 from .snapshots import as_cutoff, as_horizon
@@ -108,8 +109,7 @@ def _plot(sim):
     figure, axes = require('matplotlib.pyplot', 'plot').subplots(1, 3, figsize=(9.4, 3.), width_ratios=(1.4, 1, 1), layout='constrained')
     figure.suptitle(f'Simulated shop: {len(sim.users):,} users, {len(sim.rows):,} events', fontsize='medium')
     for ax, draw in zip(axes, (_plot_weeks, _plot_kinds, _plot_activity)):
-        ax.spines[['top', 'right']].set_visible(False); ax.grid(color='#e4e4e4', linewidth=.7); ax.set_axisbelow(True)
-        draw(sim, ax)
+        draw(sim, plain_axes(ax, None))
     return figure
 
 def _plot_weeks(sim, ax):

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from ..data.errors import DataError, require
 from .settings import Space, forecaster_of
-from ..evaluation.plots import _axes
+from ..data.pictures import plain_axes
 
 # %% ../../nbs/ensemble/02a_trials.ipynb #02t0007
 SETTINGS = ('encoder', 'n_hidden', 'n_layers', 'dropout', 'learning_rate', 'length')
@@ -32,9 +32,14 @@ def trial_table(
     return pd.DataFrame([_row(t, again) for t in study.get_trials(deepcopy=False)]).set_index('trial')
 
 # %% ../../nbs/ensemble/02a_trials.ipynb #02t0008
+def _after(t, again):
+    if t.number in again: return f'; tried again as trial {again[t.number]}'
+    if t.user_attrs.get('tries', 1) >= MOST_TRIES: return f', {MOST_TRIES} times'
+    return '' if 'ordinal' in t.user_attrs else ' before it was begun'   # killed before it had its number in the row
+
 def _row(t, again):
     found, why = t.user_attrs.get('losses', []), t.user_attrs.get('why', '')
-    if t.state.name == 'FAIL' and not why: why = 'its process ended' + (f'; tried again as trial {again[t.number]}' if t.number in again else f', {MOST_TRIES} times' if t.user_attrs.get('tries', 1) >= MOST_TRIES else '')
+    if t.state.name == 'FAIL' and not why: why = 'its process ended' + _after(t, again)
     return dict(trial=t.number, state=STATES[t.state.name], loss=float(np.mean(found)) if found else np.nan, **{k: t.params.get(k) for k in SETTINGS}, dates=len(found), why=why)
 
 # %% ../../nbs/ensemble/02a_trials.ipynb #02t000c
@@ -97,7 +102,7 @@ def plot_importance(
     "How much each setting mattered."
     if found.importance.empty: raise DataError(f'{len(found.finished)} trials are finished and varied, too few to tell what mattered: ask for more')
     share = found.importance[::-1]
-    ax = _axes(ax, (5.4, .8 + .4*len(share))); ax.grid(False, axis='y')
+    ax = plain_axes(ax, (5.4, .8 + .4*len(share))); ax.grid(False, axis='y')
     bars = ax.barh([NAMES.get(k, k) for k in share.index], share, color='#9ecae1', edgecolor='#4a7fa5', linewidth=.6, height=.66)
     ax.bar_label(bars, [f'{v:.0%}' for v in share], padding=3, fontsize='small')
     ax.set(xlim=(0, max(share)*1.12), xlabel=f'share of what mattered, {len(found.finished)} finished trials')

@@ -13,9 +13,10 @@ import pandas as pd
 from jaxtyping import Float
 from ..data.errors import DataError, require
 from ..data.events import Events
+from ..data.pictures import COLOURS, DASHES, plain_axes, plain_legend
 from ..data.snapshots import Snapshot, labels
 from .metrics import decile_table
-from .plots import COLOURS, DASHES, _axes, _legend, plot_gain
+from .plots import plot_gain
 from .rolling import Rolling
 from ..models.base import Forecaster
 
@@ -74,13 +75,13 @@ def plot_bias(
     "Bias of groups of customers, a line an origin."
     figure, axes = _panels(len(models))
     for ax, model in zip(axes, models):
-        table, _ = bias_by(rolling, days, model, by), _axes(ax, None)
+        table, _ = bias_by(rolling, days, model, by), plain_axes(ax, None)
         groups = list(dict.fromkeys(table['group'].sort_values() if by == 'tenure' else sorted(table['group'].astype(str))))
         for i, (cutoff, part) in enumerate(table.groupby('cutoff')):
             _line(ax, i, [groups.index(g) for g in part['group']], part['bias_pct'], f'{cutoff:%-d %b %Y}')
         ax.axhline(0, color='#333333', linewidth=1)
         ax.set(xlabel=by, xticks=range(len(groups)), title=model); ax.set_xticklabels(groups, rotation=30, ha='right', fontsize='small')
-    axes[0].set_ylabel('bias, %'); _legend(axes[0], 'best')
+    axes[0].set_ylabel('bias, %'); plain_legend(axes[0], 'best')
     return figure
 
 # %% ../../nbs/evaluation/07_over_origins.ipynb #07ba0024
@@ -93,7 +94,7 @@ def plot_calibration(
     "Forecast as a multiple of the outcome by decile, a line an origin."
     figure, axes = _panels(len(models))
     for ax, model in zip(axes, models):
-        _axes(ax, None)
+        plain_axes(ax, None)
         for i, cutoff in enumerate(_judged(rolling, days, model, seed)):
             table = decile_table(rolling.truths[cutoff, days]['value'].to_numpy(), rolling.forecast(cutoff, days, model, seed)['ulv'].to_numpy())
             table = table[(table['actual'] > 0) & (table['forecast'] > 0)]
@@ -101,7 +102,7 @@ def plot_calibration(
         ax.axhline(1, color='#333333', linewidth=1); ax.set_yscale('log', base=2)
         low, high = ax.get_ylim(); ax.set_ylim(min(low, .45), max(high, 2.2))
         ax.yaxis.set_major_formatter(lambda v, _: f'{v:g}'); ax.set(xlabel='customers by forecast, lowest first', xticks=range(1, 11), title=model)
-    axes[0].set_ylabel('forecast / outcome'); _legend(axes[0], 'best')
+    axes[0].set_ylabel('forecast / outcome'); plain_legend(axes[0], 'best')
     return figure
 
 # %% ../../nbs/evaluation/07_over_origins.ipynb #07ba0017
@@ -146,8 +147,8 @@ def plot_cohorts(
     shown = {'all': weeks.groupby('week', as_index=False)[['forecast', 'actual']].sum(), **{str(c): part for c, part in weeks.groupby('cohort', observed=True)}}
     figure, axes = _panels(len(shown), (3.2, 2.4), sharey=False)
     for ax, (name, part) in zip(axes, shown.items()):
-        _axes(ax, None).plot(part['week'], part['actual'], color=COLOURS[0], linewidth=1.6, marker='o', markersize=3.5, label='outcome')
+        plain_axes(ax, None).plot(part['week'], part['actual'], color=COLOURS[0], linewidth=1.6, marker='o', markersize=3.5, label='outcome')
         ax.plot(part['week'], part['forecast'], color=COLOURS[1], linewidth=1.8, linestyle='--', label='forecast')
         ax.set(title=name, xlabel='week after the cutoff'); ax.set_ylim(bottom=0)
-    axes[0].set_ylabel(f'{unit} a week'); _legend(axes[0], 'best')
+    axes[0].set_ylabel(f'{unit} a week'); plain_legend(axes[0], 'best')
     return figure

@@ -8,7 +8,8 @@ __all__ = ['gain_curve', 'plot_gain', 'plot_deciles', 'plot_actual_forecast']
 # %% ../../nbs/evaluation/01_plots.ipynb #79ec7ba0
 import numpy as np
 from jaxtyping import Float
-from ..data.errors import DataError, require
+from ..data.errors import DataError
+from ..data.pictures import COLOURS, DASHES, plain_axes, plain_legend
 from .metrics import _checked, decile_table
 
 # %% ../../nbs/evaluation/01_plots.ipynb #bb9cb7d1
@@ -22,20 +23,6 @@ def gain_curve(
     _, tie, users = np.unique(-forecast, return_inverse=True, return_counts=True)
     return tuple(np.append(0., np.cumsum(o) / o.sum()) for o in (users, np.bincount(tie, actual)))
 
-# %% ../../nbs/evaluation/01_plots.ipynb #b426a689
-COLOURS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9', '#000000')
-DASHES = ('-', '--', '-.', ':', (0, (5, 1)), (0, (3, 1, 1, 1)))
-
-def _axes(ax, size):
-    if ax is None: ax = require('matplotlib.pyplot', 'plot').subplots(figsize=size, layout='constrained')[1]
-    ax.spines[['top', 'right']].set_visible(False)
-    ax.grid(color='#e4e4e4', linewidth=.7); ax.set_axisbelow(True)
-    return ax
-
-def _legend(ax, place, beside=False):
-    where = dict(loc='upper left', bbox_to_anchor=(1.01, 1.)) if beside else dict(loc=place)
-    ax.legend(frameon=False, fontsize='small', handlelength=2.8, **where)
-
 # %% ../../nbs/evaluation/01_plots.ipynb #a4ae2959
 def plot_gain(
     actual:Float[np.ndarray, "user"],
@@ -43,14 +30,14 @@ def plot_gain(
     ax=None,            # matplotlib Axes to draw into
 ): # matplotlib Axes
     "Gain curves of several forecasts, between knowing nothing and knowing all."
-    ax = _axes(ax, (5.4, 3.8))
+    ax = plain_axes(ax, (5.4, 3.8))
     for i, (name, forecast) in enumerate(forecasts.items()):
         ax.plot(*gain_curve(actual, forecast), color=COLOURS[i % len(COLOURS)], linestyle=DASHES[i % len(DASHES)], linewidth=1.8, label=name)
     ax.plot(*gain_curve(actual, actual), color='#999999', linewidth=1, label='best possible')
     ax.plot([0, 1], [0, 1], color='#999999', linewidth=1, linestyle=(0, (1, 2)), label='knowing nothing')
     ax.set(xlim=(0, 1), ylim=(0, 1.02), xlabel='share of customers, highest forecast first', ylabel='share of all value')
     for axis in (ax.xaxis, ax.yaxis): axis.set_major_formatter(lambda v, _: f'{v:.0%}')
-    _legend(ax, 'lower right', beside=len(forecasts) > 5)
+    plain_legend(ax, 'lower right', beside=len(forecasts) > 5)
     return ax
 
 # %% ../../nbs/evaluation/01_plots.ipynb #728453bf
@@ -62,12 +49,12 @@ def plot_deciles(
 ): # matplotlib Axes
     "Mean forecast beside mean outcome, for ten groups of customers by forecast."
     table = decile_table(actual, forecast)
-    ax = _axes(ax, (5.4, 3.6)); ax.grid(False, axis='x')
+    ax = plain_axes(ax, (5.4, 3.6)); ax.grid(False, axis='x')
     ax.bar(table.index - .2, table['forecast'], .38, color='#9ecae1', edgecolor='#4a7fa5', linewidth=.6, label='forecast')
     ax.bar(table.index + .2, table['actual'], .38, color='#0b4a75', label='outcome')
     ax.set(xlabel='customers by forecast, ten groups from lowest to highest', ylabel=f'{unit} of the mean customer', xticks=table.index)
     ax.yaxis.set_major_formatter(lambda v, _: f'{v:,.10g}')
-    _legend(ax, 'upper left')
+    plain_legend(ax, 'upper left')
     return ax
 
 # %% ../../nbs/evaluation/01_plots.ipynb #66449f7f
@@ -79,7 +66,7 @@ def plot_actual_forecast(
 ): # matplotlib Axes
     "Forecast against outcome of every customer, on logarithmic axes that know 0."
     actual, forecast = _checked(actual, forecast)
-    ax, one = _axes(ax, (4.6, 3.8)), float(np.median(actual[actual > 0])) if (actual > 0).any() else 1.
+    ax, one = plain_axes(ax, (4.6, 3.8)), float(np.median(actual[actual > 0])) if (actual > 0).any() else 1.
     x, y = (np.log10(1 + np.maximum(v, 0)/one) for v in (forecast, actual))
     end = max(x.max(), y.max(), .1)*1.03
     cells = ax.hexbin(x, y, gridsize=32, extent=(0, end, 0, end), bins='log', mincnt=1, cmap='Blues', linewidths=.2)
@@ -88,7 +75,7 @@ def plot_actual_forecast(
     ax.figure.colorbar(cells, ax=ax, label='customers', shrink=.8, format=lambda v, _: f'{v:,.0f}' if v >= 1 else '')
     places, labels = _money_ticks(one, end)
     ax.set(xlabel=f'forecast {unit}', ylabel=f'{unit} really spent', xticks=places, xticklabels=labels, yticks=places, yticklabels=labels, aspect='equal')
-    _legend(ax, 'upper left')
+    plain_legend(ax, 'upper left')
     return ax
 
 # %% ../../nbs/evaluation/01_plots.ipynb #bb23e234

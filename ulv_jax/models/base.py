@@ -4,10 +4,12 @@
 
 # %% auto #0
 __all__ = ['FORECAST', 'FAMILIES', 'forecast_frame', 'IntervalTable', 'Forecaster', 'save_forecaster', 'register',
-           'make_forecaster', 'load_forecaster', 'inner_state', 'inner_restored', 'inside', 'steps_wanted']
+           'make_forecaster', 'load_forecaster', 'inner_state', 'inner_restored', 'inside', 'with_inside',
+           'steps_wanted']
 
 # %% ../../nbs/models/00_base.ipynb #19b9bbde
 import json, sys
+from copy import copy
 from pathlib import Path
 import numpy as np
 from jaxtyping import Float
@@ -178,10 +180,20 @@ def inner_restored(outer:Forecaster, name:str, prefix:str, meta, arrays) -> Fore
     return _restored(name, outer.seed, outer.value_, outer.horizon_days_, meta, own)
 
 # %% ../../nbs/models/00_base.ipynb #ba5e0005
-def inside(model:Forecaster) -> list:
+def inside(model:Forecaster) -> dict: # name of a member, or of the attribute -> forecaster
     "The forecasters inside a fitted one."
-    parts = *getattr(model, 'members_', {}).values(), *(getattr(model, k, None) for k in ('network_', 'base_'))
-    return [m for m in parts if isinstance(m, Forecaster)]
+    parts = getattr(model, 'members_', {}) | {k: getattr(model, k, None) for k in ('network_', 'base_')}
+    return {k: m for k, m in parts.items() if isinstance(m, Forecaster)}
+
+def with_inside(
+    model:Forecaster,   # fitted; left as it is
+    change,             # function of a forecaster inside, that gives another one
+) -> Forecaster:
+    "A copy around other forecasters."
+    new, model = {k: change(m) for k, m in inside(model).items()}, copy(model)
+    if hasattr(model, 'members_'): model.members_ = {k: new[k] for k in model.members_}
+    vars(model).update({k: m for k, m in new.items() if k in vars(model)})
+    return model
 
 def steps_wanted(
     model:Forecaster,   # fitted
@@ -189,4 +201,4 @@ def steps_wanted(
 ) -> int: # `max_length` of a snapshot
     "Steps of a user that a model reads, at most."
     own = getattr(getattr(model, 'inputs_', None), 'max_length', None)
-    return max([own or 0, *(steps_wanted(m, 0) for m in inside(model))]) or usual
+    return max([own or 0, *(steps_wanted(m, 0) for m in inside(model).values())]) or usual

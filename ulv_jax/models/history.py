@@ -9,7 +9,8 @@ __all__ = ['kept_epoch', 'history_frame', 'plot_history']
 import numpy as np
 import pandas as pd
 from ..data.errors import DataError
-from .network import COLOURS, DASHES, _plain_axes
+from ..data.pictures import COLOURS, DASHES, plain_axes, plain_legend
+from .training import Training, _stalled
 
 # %% ../../nbs/models/03c_history.ipynb #03ca0008
 def kept_epoch(
@@ -17,11 +18,9 @@ def kept_epoch(
     patience:int,    # epochs without a better one after which a network stops
 ) -> int:
     "The epoch whose weights were kept."
-    best = 0
-    for epoch, loss in enumerate(losses):
-        if epoch - best > patience: break
-        if loss < losses[best]: best = epoch
-    return best
+    rows = [dict(valid_loss=loss) for loss in losses]
+    told = next((n for n in range(1, len(rows)) if _stalled(rows[:n], Training(patience=patience))), len(rows))   # what comes later is not its own any more
+    return int(np.argmin(losses[:told]))
 
 # %% ../../nbs/models/03c_history.ipynb #03ca000d
 def history_frame(
@@ -60,7 +59,7 @@ def plot_history(
 ): # matplotlib Axes
     "Losses by epoch, with a ring around the epoch that was kept."
     frame, (rows, patience) = history_frame(model, patience), _rows(model, patience)
-    ax, each = _plain_axes(ax, (6.4, 3.2)), _each(pd.DataFrame(rows).set_index('epoch'))
+    ax, each = plain_axes(ax, (6.4, 3.2)), _each(pd.DataFrame(rows).set_index('epoch'))
     if len(each.columns) > 1: ax.plot(each, color='#999999', linewidth=.7)[0].set_label('held out, each member')
     for name, label, colour, dash in zip(('train_loss', 'valid_loss'), ('learnt from', 'held out'), COLOURS, DASHES):
         ax.plot(frame[name], color=colour, linestyle=dash, linewidth=1.8, marker='o', markersize=3, label=label)
@@ -68,5 +67,5 @@ def plot_history(
     ax.plot(each.index[best], [each.iloc[e, k] for k, e in enumerate(best)], 'o', color='black', fillstyle='none', markersize=9, label='kept')
     ax.set(xlabel='epoch', ylabel='loss, mean of the users')
     ax.xaxis.get_major_locator().set_params(integer=True)
-    ax.legend(frameon=False, fontsize='small', handlelength=2.8)
+    plain_legend(ax)
     return ax

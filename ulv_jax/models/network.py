@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
-from ..data.errors import require
+from ..data.pictures import COLOURS, DASHES, plain_axes, plain_legend
 from .first_weights import linear, normal
 from .module import Module
 
@@ -94,25 +94,16 @@ def sensitivity(
     slopes = jax.vmap(jax.jacrev(last))(x)   # [row, hidden, time, field]
     return jnp.sqrt(jnp.square(slopes).sum((1, 3))).mean(0)[::-1]
 
-# %% ../../nbs/models/01a_network.ipynb #01af0007
-COLOURS, DASHES = ('#0072B2', '#D55E00', '#009E73', '#CC79A7'), ('-', '--', '-.', ':')   # told apart without colour, too
-
-def _plain_axes(ax, size):
-    if ax is None: ax = require('matplotlib.pyplot', 'plot').subplots(figsize=size, layout='constrained')[1]
-    ax.spines[['top', 'right']].set_visible(False)
-    ax.grid(color='#e4e4e4', linewidth=.7); ax.set_axisbelow(True)
-    return ax
-
 # %% ../../nbs/models/01a_network.ipynb #01af0008
 def plot_sensitivity(
     curves:dict,    # name -> sensitivity, the last step first
     ax=None,        # matplotlib Axes to draw into
 ): # matplotlib Axes
     "How far back each encoder looks; a line ends where nothing can matter any more."
-    ax = _plain_axes(ax, (6.4, 3.2))
+    ax = plain_axes(ax, (6.4, 3.2))
     for i, (name, curve) in enumerate(curves.items()):
         seen = jnp.where(curve > 0, curve, jnp.nan)   # a logarithm has no place for 0
-        ax.plot(seen, color=COLOURS[i % 4], linestyle=DASHES[i % 4], linewidth=1.8, label=name)
+        ax.plot(seen, color=COLOURS[i % len(COLOURS)], linestyle=DASHES[i % len(DASHES)], linewidth=1.8, label=name)
     ax.set(yscale='log', xlabel='steps back from the last one', ylabel='change of the last state\nper unit of change in the step')
-    ax.legend(frameon=False, fontsize='small', handlelength=2.8)
+    plain_legend(ax)
     return ax

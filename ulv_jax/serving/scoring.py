@@ -7,7 +7,6 @@ __all__ = ['USERS', 'ROWS_AT_ONCE', 'Scoring', 'plan_scoring', 'write_parts', 's
 
 # %% ../../nbs/serving/00a_scoring.ipynb #5c010004
 import hashlib, json, shutil
-from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 import numpy as np
@@ -20,7 +19,7 @@ from ..data.events import Events, read_events
 from ..data.snapshots import as_cutoff, as_horizon, check_cutoff
 from ..data.whole import whole
 from ..evaluation.rolling import log_fingerprint
-from ..models.base import Forecaster, steps_wanted
+from ..models.base import Forecaster, steps_wanted, with_inside
 from ..models.processes import is_first, own_mesh, rank_and_count, wait_for_all, while_all_live
 from ..models.training import Training
 from .bundle import Bundle, end_of_log, read_bundle
@@ -75,10 +74,8 @@ ROWS = 256   # of a batch, on each device
 
 def _one_program(model, max_length=64):
     "The model, and each one inside it, told to answer in batches of one shape."
-    model, max_length = copy(model), max(max_length, steps_wanted(model))
-    if hasattr(model, 'members_'): model.members_ = {k: _one_program(m, max_length) for k, m in model.members_.items()}
-    for k in ('network_', 'base_'):
-        if isinstance(getattr(model, k, None), Forecaster): setattr(model, k, _one_program(getattr(model, k), max_length))
+    max_length = max(max_length, steps_wanted(model))
+    model = with_inside(model, lambda m: _one_program(m, max_length))
     if isinstance(getattr(model, 'training', None), Training):
         model.training = replace(model.training, n_rows=ROWS * own_mesh().size, row_length=max(max_length, model.training.row_length))
     return model
