@@ -10,7 +10,7 @@ LAYERS = ['data', 'models', 'evaluation', 'ensemble', 'explain', 'decisions', 's
 NOTEBOOKS = sorted(p for p in (ROOT/'nbs').rglob('*.ipynb') if '.ipynb_checkpoints' not in p.parts)
 MODULES = sorted(p for p in LIB.rglob('*.py') if not p.name.startswith('_'))
 # import names of the requirements in settings.ini
-BASE = {'numpy', 'jax', 'flax', 'optax', 'jaxtyping', 'pandas', 'pyarrow', 'ibis', 'duckdb', 'sqlglot', 'safetensors', 'typer', 'tqdm', 'ulv_jax'}
+BASE = {'numpy', 'jax', 'flax', 'optax', 'jaxtyping', 'pandas', 'pyarrow', 'ibis', 'duckdb', 'sqlglot', 'safetensors', 'scipy', 'typer', 'tqdm', 'ulv_jax'}
 MACHINE = re.compile(r'(?<![\w/.])/(?:home|root|tmp|work|Users)/[\w.-]+|\bat 0x[0-9a-f]{6,}')
 
 def name(path): return path.relative_to(ROOT).as_posix()

@@ -43,17 +43,17 @@ NEVER = np.iinfo(np.int64).min   # as a time
 def _kinds_here(block, n_kinds, cutoff, since):
     "users, how often, last, first and how often in each window, of a block of sorted rows."
     new = changes(block['user_id'])
-    time = block['timestamp'].cast(pa.timestamp('us')).view(pa.int64()).to_numpy()
-    keep = time < cutoff
-    cell = ((np.cumsum(new) - 1) * n_kinds + block['event'].indices.to_numpy())[keep]
-    users, time = block['user_id'].filter(pa.array(new)), time[keep]
-    count = lambda at: np.bincount(cell[at], minlength=len(users) * n_kinds).reshape(-1, n_kinds).astype(np.int32)
-    last = np.full(len(users) * n_kinds, NEVER)
-    last[cell] = time   # times ascend, so that the last one stays
-    n, late, first = count(slice(None)), [count(time >= s) for s in since], np.full(len(users), NEVER)
-    first[cell[::-1] // n_kinds] = time[::-1]
-    seen = n.sum(1) > 0
-    return [users.filter(pa.array(seen)), *(x[seen] for x in (n, last.reshape(-1, n_kinds), first, *late))]
+    time, starts = block['timestamp'].cast(pa.timestamp('us')).view(pa.int64()).to_numpy(), np.flatnonzero(new)
+    cell, known = (np.cumsum(new) - 1) * n_kinds + block['event'].indices.to_numpy(), time < cutoff
+    count = lambda at: np.bincount(cell[at], minlength=len(starts) * n_kinds).reshape(-1, n_kinds).astype(np.int32)
+    recent = np.flatnonzero(known & (time >= min(since, default=cutoff)))
+    everything = slice(None) if known.all() else known
+    last = np.full(len(starts) * n_kinds, NEVER)
+    last[cell[everything]] = time[everything]   # times ascend, so that the last one stays
+    first = time[starts]
+    seen = first < cutoff
+    late = [count(recent[time[recent] >= s]) for s in since]
+    return [block['user_id'].take(pa.array(starts[seen])), *(x[seen] for x in (count(everything), last.reshape(-1, n_kinds), first, *late))]
 
 # %% ../../nbs/data/03a_behaviour.ipynb #29fac070
 def _kinds_there(events, cutoff, since):

@@ -14,7 +14,7 @@ import ibis
 import pandas as pd
 from .columns import LARGEST, Columns, _number, _users, _values, check_columns, trimmed, used_columns
 from .errors import DataError
-from .near import Kept, kept_near
+from .near import Kept, has_kind, kept_near
 from .rows import Rows, span as sorted_span
 from .source import _is_csv, numbers_among_text, open_table, unreadable
 from .times import _times, check_zone
@@ -68,8 +68,8 @@ def _parted(t, purchase):
     return t.filter(t.reason.isnull()).drop('reason'), t.filter(t.reason.notnull())
 
 # %% ../../nbs/data/02_events.ipynb #018655ab
-def _check_purchases(kept, purchase, event_col):
-    if (kept.event == purchase).any().execute(): return
+def _check_purchases(kept, rows, purchase, event_col):
+    if has_kind(kept, rows, purchase): return
     if not event_col: raise DataError(f'no line can be used as a purchase: every row lacks a user, a time or a value, or its value is negative or above {LARGEST:.0e}')
     kinds = kept.event.value_counts().order_by(ibis.desc('event_count')).limit(6).execute()['event'].tolist()
     raise DataError(f"no event is of kind '{purchase}': the kinds in column '{event_col}' are {', '.join(map(repr, kinds)) or 'none'}; say which one is a purchase with purchase=")
@@ -143,7 +143,7 @@ def _read(source, columns, attributes, value, purchase):
     if columns.time_zone: check_zone(columns.time_zone)
     purchase = str(purchase).strip().lower()   # as the kinds of the log are spelt
     kept, aside, rows = _log(source, columns, purchase, value)
-    _check_purchases(kept, purchase, columns.event)
+    _check_purchases(kept, rows, purchase, columns.event)
     value = _with_currency(value, kept, columns, purchase)
     kept = kept.drop('currency') if columns.currency else kept
     attributes = attributes if attributes is None or isinstance(attributes, pd.DataFrame) else open_table(attributes).to_pandas()

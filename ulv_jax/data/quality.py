@@ -12,9 +12,10 @@ import ibis
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from ibis import selectors as s
 from .errors import DataError
 from .events import Events, span
-from .near import as_table, kept_near
+from .near import as_table, has_kind, kept_near
 from .features import exact_sum
 from .rows import Rows, without
 from .suspects import suspects
@@ -26,6 +27,7 @@ from .whole import whole
 def _ordered(rules):
     "Set aside before repaired before kept, between them what was set aside before, and at the end nothing found."
     own = [r for r in rules if r.name not in (BEFORE.name, NOTHING.name)]
+    if len(own) > 60: raise DataError(f'{len(own)} rules cannot be asked at once: ask 60 at most, and clean twice')
     return tuple(sorted([*own, BEFORE], key=lambda r: OUTCOMES.index(r.outcome))) + (NOTHING,)
 
 def _hit(t, k, rule, limits):
@@ -33,43 +35,52 @@ def _hit(t, k, rule, limits):
     found = rule.find(t, limits).fill_null(False)
     return found | (t.reason == rule.name).fill_null(False) if rule.outcome == 'set aside' else found
 
+def _bit(k): return ibis.literal(1 << k, 'int64')
+
 def _judged(t, rules, limits):
-    t = t.mutate(**{f'rule_{k}': _hit(t, k, r, limits) for k, r in enumerate(rules[:-1])})
-    first = lambda part: ibis.cases(*((t[f'rule_{k}'], getattr(r, part)) for k, r in enumerate(rules[:-1])), else_=getattr(NOTHING, part))
-    t = t.mutate(rule=first('name'), outcome=first('outcome'))
-    rest = {f'rule_{k}': t.rule == r.name for k, r in enumerate(rules) if r in (BEFORE, NOTHING)}   # these two take what others leave
-    return t.mutate(**rest).cache()
+    t = t.mutate(hits=sum(_hit(t, k, r, limits).ifelse(_bit(k), 0) for k, r in enumerate(rules[:-1])))
+    t = t.mutate(hits=(t.hits == 0).ifelse(_bit(len(rules) - 1), t.hits))
+    first = lambda part: (t.hits & -t.hits).cases(*((_bit(k), getattr(r, part)) for k, r in enumerate(rules)))
+    return t.mutate(rule=first('name'), outcome=first('outcome')).drop(s.startswith('mended_')).cache()
 
 # %% ../../nbs/data/09_quality.ipynb #c845c384
 MEASURES = ('rows', 'counted', 'users', 'value', 'counted_value')
 
-def _hits(t, rules):
-    "rows, value and users of each rule."
-    sums = t.aggregate(**{f'rows_{k}': t[f'rule_{k}'].sum() for k in range(len(rules))}, **{f'value_{k}': exact_sum(t.value, t[f'rule_{k}']) for k in range(len(rules))})
-    got = sums.execute().iloc[0].to_numpy(float, na_value=0.).reshape(2, -1)
-    some = {f'{k}': t.user_id.nunique(where=t[f'rule_{k}']) for k in np.flatnonzero(got[0])}   # few rules find anything
-    users = t.aggregate(**some).execute().iloc[0] if some else {}
-    return pd.DataFrame({'rows': got[0], 'users': [users.get(f'{k}', 0) for k in range(len(rules))], 'value': got[1]}, index=[r.name for r in rules])
+def _applies(hits, k, rules):
+    "Does the k-th rule apply? Two rules take what the others leave."
+    return (hits & -hits) == 1 << k if rules[k] in (BEFORE, NOTHING) else (hits & (1 << k)) != 0
 
-def _with_others(hits, own, t, owners, days):
+def _hits(t, rules):
+    "rows, value and users of each rule; counted and counted_value of the rows whose first rule it is."
+    combined = t.group_by('hits').aggregate(rows=t.count(), value=exact_sum(t.value), counted_value=exact_sum(t.delivered_value)).execute().fillna(0.)
+    millionths = lambda column, which: (combined[column][which] * 1e6).round().sum() / 1e6
+    table = pd.DataFrame(0., index=[r.name for r in rules], columns=list(MEASURES))
+    for k, rule in enumerate(rules):
+        found, first = _applies(combined['hits'], k, rules), (combined['hits'] & -combined['hits']) == 1 << k
+        table.loc[rule.name] = combined['rows'][found].sum(), combined['rows'][first].sum(), 0., millionths('value', found), millionths('counted_value', first)
+    some = {r.name: t.user_id.nunique(where=_applies(t.hits, k, rules)) for k, r in enumerate(rules) if table.loc[r.name, 'rows']}   # few rules find anything
+    if some: table.loc[list(some), 'users'] = t.aggregate(**some).execute().iloc[0].astype(float)
+    return table
+
+# %% ../../nbs/data/09_quality.ipynb #e8e9ab7a
+def _with_others(hits, t, owners, days):
     "The numbers, with the rows beyond suspicion, which are counted under the last rule."
     users = t.filter(t.rule == NOTHING.name, t.user_id.notnull()).select('user_id').distinct().to_pyarrow()['user_id']
-    for table, column in ((hits, 'rows'), (own, 'counted')): table.loc[NOTHING.name, column] += days.sum()
+    hits.loc[NOTHING.name, ['rows', 'counted']] += days.sum()
     hits.loc[NOTHING.name, 'users'] = len(pa.chunked_array([owners, *users.chunks], owners.type).unique())
 
 def _counts(t, rules, others=()):
-    hits, own = _hits(t, rules), t.group_by('rule').aggregate(counted=t.rule.count(), counted_value=exact_sum(t.delivered_value))
-    own = own.execute().set_index('rule').reindex(hits.index).fillna(0)
-    if others: _with_others(hits, own, t, *others)
-    table = hits.join(own).reset_index(names='rule')[['rule', *MEASURES]].astype({'rows': int, 'counted': int, 'users': int})
+    hits = _hits(t, rules)
+    if others: _with_others(hits, t, *others)
+    table = hits.reset_index(names='rule').astype({'rows': int, 'counted': int, 'users': int})
     table = table.assign(outcome=[r.outcome for r in rules], why=[r.why for r in rules])
     table.insert(3, 'share', table['counted'] / max(table['counted'].sum(), 1))
-    return table.assign(examples=[_examples(t, k) if n and r is not NOTHING else '' for k, (r, n) in enumerate(zip(rules, table['rows']))])
+    return table.assign(examples=[_examples(t, k, rules) if n and r is not NOTHING else '' for k, (r, n) in enumerate(zip(rules, table['rows']))])
 
 # %% ../../nbs/data/09_quality.ipynb #07ecc0d4
-def _examples(t, k, n=3):
+def _examples(t, k, rules, n=3):
     shown = [c for c in ('timestamp', 'user_id', 'order_id', 'item_id', 'value') if c in t.columns]
-    rows = t.filter(t[f'rule_{k}']).select('row', *shown).order_by(['timestamp', 'row']).limit(n).execute()
+    rows = t.filter(_applies(t.hits, k, rules)).select('row', *shown).order_by(['timestamp', 'row']).limit(n).execute()
     return '; '.join(' '.join(_short(v) for v in row) for row in rows[shown].itertuples(index=False))
 
 def _short(v):
@@ -79,12 +90,13 @@ def _short(v):
 # %% ../../nbs/data/09_quality.ipynb #bdaa6746
 def _sums(judged, events, others=()):
     "rows, value, value_after: what was delivered, what became of it, and the difference."
-    log = events.table.select(value=price_of(events.table)).union(events.aside.select(value=price_of(events.aside)))
-    delivered = log.aggregate(rows=log.count(), value=exact_sum(log.value)).execute().iloc[0]
+    some, aside = events.table if 'price' in events.table.columns else events.paid, events.aside   # the price of a row may be known, and its margin not
+    values = some.select(value=price_of(some)).union(aside.select(value=price_of(aside)))
+    rows, value = events.n_rows + aside.count().execute(), float(values.aggregate(value=exact_sum(values.value)).execute()['value'].iloc[0])
     parts = judged.group_by('outcome').aggregate(rows=judged.row.count(), value=exact_sum(judged.delivered_value), value_after=exact_sum(judged.value)).execute()
     table = parts.set_index('outcome').reindex([o for o in OUTCOMES]).fillna(0.)
     if others: table.loc['kept', 'rows'] += others[1].sum()   # none of them has a value
-    table.loc['delivered'] = [delivered['rows'], delivered['value'], delivered['value']]
+    table.loc['delivered'] = [rows, value, value]
     table.loc['difference'] = table.loc['delivered'] - table.loc[list(OUTCOMES)].sum()
     table.loc['difference', 'value_after'] = np.nan   # what the repairs changed is no difference
     return table.loc[['delivered', *OUTCOMES, 'difference']].round(6).fillna({'value': 0.}).astype({'rows': int}).rename_axis(None)
@@ -198,10 +210,13 @@ def clean(
     report = report or quality_report(events)
     if report.events is not events: raise DataError('the report is of another log: make it with quality_report(events)')
     kept, rows = _tidy(report)
-    if not (kept.event == events.purchase).any().execute(): raise DataError('no purchase is left after cleaning: ' + str(report).splitlines()[0] + ' See which rule takes them with quality_report(events).table')
+    if not has_kind(kept, rows, events.purchase): raise DataError('no purchase is left after cleaning: ' + str(report).splitlines()[0] + ' See which rule takes them with quality_report(events).table')
     counted = report.table.assign(rows=report.table['counted'])[['rule', 'rows', 'outcome', 'why']]
     told = dict(table=kept, aside=set_aside(report), whole_days=bool(report.table.set_index('rule')['counted'].get('cancelled the same day', 0)) or events.whole_days, check=lambda: counted, near=(kept, rows) if rows else ())
-    return replace(events, **told, **({} if kept is events.table else span(kept, rows)))
+    if kept is not events.table: return replace(events, **told, **span(kept, rows))
+    same = replace(events, **told)
+    vars(same)['paid'] = events.paid   # the rows are the same, and so are those with money
+    return same
 
 # %% ../../nbs/data/09_quality.ipynb #d97251e6
 def write_quarantine(

@@ -78,7 +78,7 @@ def _all_rows(events, some=None):
     if some is None: some = events.table.mutate(row=ibis.row_number())
     aside = events.aside.select(events.table.columns + ('reason',)).mutate(row=events.n_rows + ibis.row_number())
     kept = some.mutate(reason=ibis.null('string')).select(aside.columns)
-    return (kept.union(aside) if events.n_rows else aside).mutate(value=price_of, delivered_value=price_of).cache()   # a row is judged by what was paid
+    return (kept.union(aside) if events.n_rows else aside).mutate(value=price_of, delivered_value=price_of)   # a row is judged by what was paid
 
 def _mend(t, rules, limits, purchase):
     "Repaired rows; `mended_k` says which rows the k-th of the rules repaired."
@@ -186,7 +186,7 @@ def _again(t, limits):
 
 def _marked(events, rules, limits, some=None):
     "All rows of the log, repaired, with what the rules need to know of their neighbours."
-    known = _counted(_mend(_all_rows(events, some), rules, limits, events.purchase).cache()).cache()   # asked several times
+    known = _counted(_mend(_all_rows(events, some), rules, limits, events.purchase)).cache()   # asked several times
     t = known
     for extra in (_partners(known), _first_bought(known), _again(known, limits)): t = _join(t, extra.cache())
     t = _join(t, _rates(known, limits).cache(), 'user_id')

@@ -22,10 +22,10 @@ def _twins(new, time):
     return same
 
 def _busy(run, time, most, length):
-    "Rows of users with more than `most` rows within a length of time (microseconds)."
-    if most >= len(time): return np.zeros(len(time), bool)
-    hit = (time[most:] - time[:len(time) - most] < length) & (run[most:] == run[:len(run) - most])
-    return np.isin(run, np.unique(run[most:][hit])) if hit.any() else np.zeros(len(time), bool)
+    "Users with more than `most` rows within a length of time (microseconds); `run` numbers the user of each row."
+    busy = np.zeros(run[-1] + 1, bool)
+    if np.bincount(run).max() > most: busy[run[most:][(time[most:] - time[:len(time) - most] < length) & (run[most:] == run[:len(run) - most])]] = True
+    return busy
 
 # %% ../../nbs/data/08b_suspects.ipynb #5a00000b
 def _text(names): return pc.utf8_lower(names.cast(pa.string()))
@@ -44,24 +44,33 @@ def _odd_items(items, limits):
 # %% ../../nbs/data/08b_suspects.ipynb #5a00000e
 DAY_US = 86_400_000_000   # microseconds
 
+def _odd_times(time, limits):
+    early, late = pd.Timestamp(limits.earliest).value // 1000, limits.last().value // 1000
+    return (time < early) | (time >= late) if time.min() < early or time.max() >= late else np.zeros(len(time), bool)
+
 def _is_suspect(block, run, new, time, limits, purchase):
-    no = block.schema.get_field_index
-    found = _twins(new, time) | (block['event'].indices.to_numpy() == purchase) | block['price' if no('price') >= 0 else 'value'].is_valid().to_numpy(zero_copy_only=False)
-    for most, length in ((limits.per_minute, 60_000_000), (limits.per_day, DAY_US)): found |= _busy(run, time, most, length)
-    found |= (time < pd.Timestamp(limits.earliest).value // 1000) | (time >= limits.last().value // 1000)
-    found |= _odd_users(block['user_id'].filter(pa.array(new)), limits)[run]
-    if no('price') >= 0: found |= block['price'].is_valid().to_numpy(zero_copy_only=False)
-    if no('order_id') >= 0: found |= block['order_id'].is_valid().to_numpy(zero_copy_only=False)
-    return found | _odd_items(block['item_id'], limits) if no('item_id') >= 0 else found
+    found = _twins(new, time) | (block['event'].indices.to_numpy() == purchase) | _odd_times(time, limits)
+    for name in ('price' if 'price' in block.schema.names else 'value', 'order_id'):
+        if name in block.schema.names: found |= block[name].is_valid().to_numpy(zero_copy_only=False)
+    users = _odd_users(block['user_id'].filter(pa.array(new)), limits)
+    for most, length in ((limits.per_minute, 60_000_000), (limits.per_day, DAY_US)): users |= _busy(run, time, most, length)
+    if users.any(): found |= users[run]
+    return found | _odd_items(block['item_id'], limits) if 'item_id' in block.schema.names else found
 
 def _look(block, limits, purchase):
     "Suspect or not; users and days of the others."
     new = changes(block['user_id'])
     run, time = np.cumsum(new) - 1, block['timestamp'].cast(pa.timestamp('us')).view(pa.int64()).to_numpy()
     found = _is_suspect(block, run, new, time, limits, purchase)
-    users = block['user_id'].filter(pa.array(new)).take(pa.array(np.unique(run[~found])))
-    days, n = np.unique(time[~found] // DAY_US, return_counts=True)
-    return block.filter(pa.array(found)), np.flatnonzero(found), len(block), users, pd.Series(n, index=days)
+    return block.filter(pa.array(found)), np.flatnonzero(found), len(block), *_beyond(block, run, new, time, ~found)
+
+def _beyond(block, run, new, time, rest):
+    "Users of the rows beyond suspicion, and how many of these lie on each day."
+    users, days = np.zeros(run[-1] + 1, bool), time[rest] // DAY_US
+    users[run[rest]] = True
+    low = days.min(initial=0)
+    n = np.bincount(days - low)
+    return block['user_id'].filter(pa.array(new)).filter(pa.array(users)), pd.Series(n[n > 0], index=low + np.flatnonzero(n))
 
 # %% ../../nbs/data/08b_suspects.ipynb #5a00000f
 def suspects(
