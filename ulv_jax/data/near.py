@@ -58,17 +58,15 @@ def _in_memory(coded, kinds, purchase, parted, n):
 # %% ../../nbs/data/01e_near.ipynb #01e0000a
 def _on_disk(coded, kinds, purchase, parted, n):
     kept, aside = parted(coded, _code(kinds, purchase))
-    rows = Rows(_sorted_file(kept, kinds, n), kinds)
+    rows = Rows(_sorted_file(kept, _some(coded.user_id, n), kinds, n), kinds)   # a connection answers one question at a time, so the sample comes first
     return as_table(rows.source, coded.get_backend()), aside.mutate(event=_named(aside.event, kinds)).cache(), rows
 
-def _some(column, n): return column.as_table().sample(min(1., 100_000 / n)).to_pyarrow()[0].combine_chunks()
+def _some(column, n): return column.as_table().sample(min(1., 1_000_000 / n), method='block').to_pyarrow()[0].combine_chunks()   # whole blocks of rows, all over the log
 
-def _sorted_file(coded, kinds, n):
+def _sorted_file(coded, sample, kinds, n):
     path = Path(tempfile.mkdtemp(prefix='ulv_'))/'rows.parquet'
     weakref.finalize(coded.get_backend(), shutil.rmtree, path.parent, ignore_errors=True)   # as long as a table of this connection can ask for it
-    try:
-        sample = _some(coded.user_id, n)   # before the reader is opened: a connection answers one question at a time
-        sort_to_file(coded.to_pyarrow_batches(chunk_size=BLOCK), sample, kinds, n, path)
+    try: sort_to_file(coded.to_pyarrow_batches(chunk_size=BLOCK), sample, kinds, n, path)
     except Exception as e: raise DataError(f"the sorted log cannot be written to {path.parent}: {str(e).splitlines()[0]}; make room there, or name another folder in TMPDIR") from e
     return path
 

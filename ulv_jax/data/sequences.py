@@ -15,7 +15,8 @@ import pyarrow as pa
 from .events import Events
 from .features import before
 from .items import CODED, codes, codes_of, looked_up, with_code
-from .rows import BLOCK, THREADS, in_threads, located, whole_users, with_kinds
+from .near import BIG_LOG
+from .rows import BLOCK, THREADS, give_back, in_threads, located, whole_users, with_kinds
 
 # %% ../../nbs/data/04_sequences.ipynb #a3fa8635
 FIELDS = ('log_gap', 'log_age', 'log_value', 'log_lines', 'log_count')
@@ -148,6 +149,7 @@ def sequences(
     max_length:int=64,       # steps kept of each user, the last ones
 ) -> Sequences:
     "The last steps of every user before the cutoff."
+    if events.n_rows > BIG_LOG: give_back()   # what was needed before, so that both do not pile up
     known = {part: table.before(cutoff) for part in CODED if (table := codes(events, part)) is not None}
     room = min(events.n_rows, len(users) * max_length)   # pages never written take no memory
     out = {'values': np.empty((room, len(FIELDS)), np.float32), **{k: np.empty(room, np.int32) for k in ('kind', 'minute', *(CODED if known else ()))}}
