@@ -9,17 +9,21 @@ from flax import nnx
 from hypothesis import given, settings, strategies as st
 from ulv_jax.data.batches import batches
 from ulv_jax.data.errors import DataError
+from ulv_jax.models.attention import days_between
 from ulv_jax.models.base import load_forecaster, make_forecaster, save_forecaster
 from ulv_jax.models.training import Training
 
-COUNT = {'lstm': 1210, 'gru': 938, 'rnn': 394, 'cnn': 1722, 'attention': 1546, 'lstm_attention': 1466}   # weights of 4 fields, width 8
+COUNT = {'lstm': 1210, 'gru': 938, 'rnn': 394, 'cnn': 1722, 'attention': 1546, 'attention with gaps': 1590, 'lstm_attention': 1466}   # weights of 4 fields, width 8
 FIELDS, LENGTHS = 4, (5, 1, 3, 8, 2)
 CLOSE = dict(rtol=1e-5, atol=2e-6)
 every_network = pytest.mark.parametrize('name', COUNT)
 
+def family(name): return type(make_forecaster(name.removesuffix(' with gaps')))
+def own(name): return dict(gaps=True) if name.endswith(' with gaps') else {}
+
 @cache
 def network(name):
-    net = make_forecaster(name).network(FIELDS, 8, rngs=nnx.Rngs(0)); net.eval()
+    net = family(name).network(FIELDS, 8, **own(name), rngs=nnx.Rngs(0)); net.eval()
     return net
 
 @cache
@@ -103,13 +107,12 @@ def test_number_of_weights(name):
 
 @every_network
 def test_dropout_only_in_training(name):
-    make = make_forecaster(name).network
-    net = make(FIELDS, 8, dropout=.5, rngs=nnx.Rngs(0)); x = jnp.ones((1, 4, FIELDS)); reset = (jnp.arange(4) == 0)[None]
+    net = family(name).network(FIELDS, 8, dropout=.5, **own(name), rngs=nnx.Rngs(0)); x = jnp.ones((1, 4, FIELDS)); reset = (jnp.arange(4) == 0)[None]
     net.train(); assert (net.states(x, reset) != net.states(x, reset)).any()
     net.eval(); assert (net.states(x, reset) == net.states(x, reset)).all()
 
 def small(name, seed=0):
-    model = type(make_forecaster(name))(seed, training=Training(epochs=2, n_rows=8), n_hidden=8)
+    model = family(name)(seed, training=Training(epochs=2, n_rows=8), n_hidden=8, **own(name))
     model.progress = False
     return model
 
@@ -126,4 +129,15 @@ def test_forecaster_repeats_itself_and_survives_a_file(name, shop, tmp_path):
 
 @pytest.mark.parametrize('name', [n for n in COUNT if n != 'lstm'])
 def test_unknown_setting_is_named(name):
-    with pytest.raises(DataError, match="no setting 'n_hiden'.*did you mean n_hidden"): type(make_forecaster(name))(n_hiden=8)
+    with pytest.raises(DataError, match="no setting 'n_hiden'.*did you mean n_hidden"): family(name)(n_hiden=8)
+
+def test_gaps_are_in_the_days_of_the_log(shop):
+    "The clock that attention reads is the one that the steps were standardised with; a first look at gaps moves their weights."
+    learn, now = shop
+    model = small('attention with gaps').fit(learn)
+    np.testing.assert_array_equal(model.network_.clock[...], [model.inputs_.mean[1], model.inputs_.scale[1]])
+    s = now.sequences
+    a, b = s.offsets[:2]
+    days = days_between(jnp.asarray(model.inputs_(s)[a:b])[None], model.network_.clock[...])[0]
+    np.testing.assert_allclose(days[-1], (s.minute[b-1] - s.minute[a:b])/1440, atol=.05)
+    assert (model.network_.gaps.weight[...] != 0).any()

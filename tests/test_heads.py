@@ -3,15 +3,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from dataclasses import replace
 from flax import nnx
 from ulv_jax.data.errors import DataError
 from ulv_jax.models.base import load_forecaster, make_forecaster, save_forecaster
 from ulv_jax.models.heads import HEADS, MultiHead, ValueScale, head_spec, make_head
+from ulv_jax.models.deep import embed
 from ulv_jax.models.mesh import cores_as_devices, data_mesh
+from ulv_jax.models.next_item import ItemTask
 from ulv_jax.models.recurrent import RecurrentNetwork
+from ulv_jax.models.tables import Tables
 from ulv_jax.models.training import Examples, Training, train_network
+from ulv_jax.models.value_and_item import next_items
 
 cores_as_devices()   # before anything is computed
 ALL = [*HEADS, 'mission+quantiles', 'ziln+bernoulli']
@@ -137,3 +142,33 @@ def test_dropout_does_not_count_devices():
         train_network(net, data, data, Training(epochs=2, n_rows=8, row_length=8), progress=False, mesh=data_mesh(n))
         return jax.tree.leaves(nnx.state(net, nnx.Param))
     for one, two in zip(weights(1), weights(2)): np.testing.assert_allclose(one, two, atol=1e-5)
+
+def test_draws_of_items_do_not_count_devices():
+    if len(data_mesh().devices.ravel()) < 2: pytest.skip('one device')
+    rng, lengths = np.random.default_rng(0), np.random.default_rng(1).integers(1, 9, 90)
+    offsets = np.concatenate([[0], lengths.cumsum()])
+    x = dict(numbers=rng.normal(size=(offsets[-1], 3)).astype(np.float32), item=rng.integers(0, 202, offsets[-1]).astype(np.int32))
+    data = Examples(x, offsets, rng.random((90, 2)).astype(np.float32))
+    def weights(n):
+        net = RecurrentNetwork(3 + 8, 8, rngs=nnx.Rngs(0))
+        net.tables, net.task = Tables({'item': 202}, 8, rngs=nnx.Rngs(1)), ItemTask(8, 202, 4, n_drawn=16, rngs=nnx.Rngs(2))
+        train_network(net, data, data, Training(epochs=2, n_rows=8, row_length=8), progress=False, mesh=data_mesh(n), loss=make_head('mission+next_item'))
+        return jax.tree.leaves(nnx.state(net, nnx.Param))
+    for one, two in zip(weights(1), weights(2)): np.testing.assert_allclose(one, two, atol=1e-5)
+
+@pytest.mark.parametrize('family', ['lstm', 'cnn', 'attention', 'lstm_attention'])
+def test_any_network_learns_the_next_item_beside_the_value(family, shop, tmp_path):
+    "Codes that no log has, put on the steps of a log without items: they count up, so that each says which one follows."
+    def named(s):
+        number = np.arange(len(s.sequences.kind)) - np.repeat(s.sequences.offsets[:-1], s.sequences.lengths)
+        return replace(s, sequences=replace(s.sequences, item=(number % 6).astype(np.int32), items=pa.array([f'item {i}' for i in range(6)], pa.large_string())))
+    learn, now = [named(s) for s in shop[0]], named(shop[1])
+    model = type(make_forecaster(family))(0, training=Training(epochs=30, patience=30, n_rows=4, learning_rate=2e-2), head='mission+next_item', n_hidden=16, names=('item',), static=True)
+    model.progress = False
+    forecast, best = model.fit(learn).predict(now), next_items(model, now, 1)
+    last = now.sequences.item[now.sequences.offsets[1:] - 1]
+    assert ([f'item {(i + 1) % 6}' for i in last] == best['item']).mean() > .7 and np.isfinite(forecast['ulv']).all()
+    loaded = load_forecaster(save_forecaster(model, tmp_path))
+    pd.testing.assert_frame_equal(loaded.predict(now), forecast, check_exact=True)
+    pd.testing.assert_frame_equal(next_items(loaded, now, 1), best, check_exact=True)
+    assert embed(loaded, now).shape == (len(now), 16)   # the task is no column of what trees read

@@ -32,7 +32,7 @@ def embed(
     "The last hidden layer of a network, for every user."
     if model.members > 1: raise DataError(f'the columns of {model.members} networks are not those of one: embed with members=1')
     network = nnx.clone(model.network_)
-    network.w1 = _AsItIs()
+    network.w1, network.task = _AsItIs(), None
     x, offsets = model._read(snapshot)
     static = model.static_.matrix(snapshot) if model.widths_[1] else None
     found = answer_all(network, x, offsets, _long_enough(model.training, offsets), static=static)

@@ -25,6 +25,8 @@ def segments(
 class SequenceNetwork(Module):
     "W1 σ(W2 h + b2) + b1, where `states` says how h comes about."
     tables = None   # how names are read, if steps have some
+    clock = None    # mean and spread of log_age, for a network that wants days
+    task = None     # learnt over all steps beside the answers; its loss is one more of them
 
     def states(self,
         x:Float[Array, "row time field"],
@@ -39,9 +41,10 @@ class SequenceNetwork(Module):
         column:Int[Array, "slot"],         # his last step
         static:Float[Array, "slot known"]|None=None,   # what is known of him beside the history
     ) -> Float[Array, "slot answer"]: # value (scaled), and the logit of buying
-        h = self.states(self.tables(x) if isinstance(x, dict) else x, reset)[row, column]
-        if static is not None: h = jnp.concatenate([h, static], axis=-1)
-        return self.w1(jax.nn.sigmoid(self.w2(h)))
+        h = self.states(self.tables(x) if isinstance(x, dict) else x, reset)
+        last = h[row, column] if static is None else jnp.concatenate([h[row, column], static], axis=-1)
+        answer = self.w1(jax.nn.sigmoid(self.w2(last)))
+        return answer if self.task is None else jnp.column_stack([answer, self.task(h, x, reset, row, column)])
 
 # %% ../../nbs/models/01a_network.ipynb #ec3a19fb
 def widen(

@@ -11,13 +11,15 @@ from dataclasses import asdict, replace
 import numpy as np
 from flax import nnx
 import jax
+import jax.numpy as jnp
 import pandas as pd
 from ..data.errors import DataError, nearest
 from ..data.inputs import FeatureTable, fit_inputs, inputs_from_dict, inputs_to_dict
 from ..data.item_vectors import Vectors
+from ..data.sequences import FIELDS
 from ..data.vocabulary import Vocabulary
 from .base import Forecaster, IntervalTable
-from .heads import ValueScale, head_spec, make_head
+from .heads import TASKS, MultiHead, ValueScale, head_spec, make_head
 from .members import answer_members, poisson_weights, train_members
 from .memory import check_fits, n_weights, training_bytes
 from .mesh import cores_as_devices, data_mesh
@@ -86,6 +88,7 @@ class SequenceForecaster(Forecaster):
         super().__init__(seed)
         self.settings, self.training, self.head = _settings(self.network, settings), training, _with_value(make_head(head))
         self.static, self.names, self.vectors, self.checkpoint, self.members = static, tuple(names), vectors, checkpoint, _count(members)
+        _check_task(self.head, self.names)
 
     def _measure(self, snapshots): _measure_inputs(self, snapshots)
     def _read(self, snapshot): return steps_of(snapshot.sequences, self.inputs_)   # steps and offsets
@@ -99,6 +102,13 @@ class SequenceForecaster(Forecaster):
 def _with_value(head):
     if 'ulv' not in head.columns(np.zeros((1, head.width), np.float32)): raise DataError(f"the head '{head.name}' says nothing of the mean value: add one that does, as 'mission+{head.name}'")
     return head
+
+def _check_task(head, names):
+    "A head may end in one task, and the steps must bring what that is about."
+    tasks = [h.name for h in head.parts if h.name in TASKS] if isinstance(head, MultiHead) else []
+    if tasks and (len(tasks) > 1 or head.parts[-1].name != tasks[0]): raise DataError(f"'{head.name}': {tasks[0]} is learnt beside the heads that forecast; name it once, as the last of the sum")
+    if tasks and 'item' not in names: raise DataError(f"'{head.name}' learns which item comes next, but the steps say nothing of items: give names=('item',) to a network that reads steps")
+    return head.parts[-1] if tasks else None
 
 def _measure_inputs(model, snapshots):
     model.given_ = table_of(model.vectors, min(s.cutoff for s in snapshots))
@@ -127,12 +137,16 @@ def _train_and_valid(model, snapshots):
 def _bare_network(model, member=0):
     network = model.network(model.widths_[0], **model.settings, rngs=nnx.Rngs(model.seed + member))
     if model.names or model.vectors is not None: network.tables = Tables(model.inputs_.sizes, NAME_WIDTH, model.given_, rngs=nnx.Rngs(model.seed + member + 2))
+    if network.clock is not None: network.clock[...] = jnp.array([part[FIELDS.index('log_age')] for part in (model.inputs_.mean, model.inputs_.scale)])
+    task = _check_task(model.head, model.names)
+    if task: network.task = task.module(network.w2.in_features, model.inputs_.sizes, rngs=nnx.Rngs(model.seed + member + 3))
     return network
 
 def _network(model, start, member=0):
     cores_as_devices()   # before the first weight is made
-    plain = model.head == make_head('mission')
-    return widen(_bare_network(model, member), model.widths_[1], None if plain else start, rngs=nnx.Rngs(model.seed + member + 1))
+    plain, network = model.head == make_head('mission'), _bare_network(model, member)
+    start = start if network.task is None else start[:-1]   # the task answers for itself
+    return widen(network, model.widths_[1], None if plain else start, rngs=nnx.Rngs(model.seed + member + 1))
 
 def _check_memory(model, settings):
     cores_as_devices()
