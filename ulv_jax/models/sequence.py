@@ -42,7 +42,11 @@ def examples(
     x, offsets = zip(*(steps_of(s.sequences, inputs) for s in snapshots))
     lengths = np.concatenate([np.diff(o) for o in offsets])
     beside = None if static is None else np.concatenate([static.matrix(s) for s in snapshots])
-    return Examples(jax.tree.map(lambda *parts: np.concatenate(parts), *x), np.concatenate([[0], lengths.cumsum()]), targets(snapshots, head, scale, present), beside)
+    return Examples(jax.tree.map(lambda *parts: np.concatenate(parts), *x), np.concatenate([[0], lengths.cumsum()]), targets(snapshots, head, scale, present), beside, np.concatenate([s.users for s in snapshots]), _called(snapshots[0], inputs, static))
+
+def _called(snapshot, inputs, static):
+    kinds = (*(f'is {k}' for k in inputs.kinds), 'is another kind')
+    return (*snapshot.sequences.fields, *kinds), () if static is None else static.scaler.names
 
 # %% ../../nbs/models/03b_sequence.ipynb #c7b7303c
 def split_users(
@@ -55,7 +59,7 @@ def split_users(
     out[np.random.default_rng(seed).permutation(len(data))[:max(1, round(share*len(data)))]] = True
     def part(keep):
         lengths = np.diff(data.offsets)
-        return Examples(jax.tree.map(lambda x: x[np.repeat(keep, lengths)], data.x), np.concatenate([[0], lengths[keep].cumsum()]), data.target[keep], None if data.static is None else data.static[keep])
+        return Examples(jax.tree.map(lambda x: x[np.repeat(keep, lengths)], data.x), np.concatenate([[0], lengths[keep].cumsum()]), data.target[keep], None if data.static is None else data.static[keep], None if data.who is None else data.who[keep], data.called)
     return (part(~out), part(out)) if len(data) > 1 else (data, data)
 
 # %% ../../nbs/models/03b_sequence.ipynb #a45ce578
@@ -87,6 +91,7 @@ class SequenceForecaster(Forecaster):
         self.settings, self.training, self.head = _settings(self.network, settings), training, _with_value(make_head(head))
         self.static, self.names, self.vectors, self.checkpoint, self.members = static, tuple(names), vectors, checkpoint, _count(members)
 
+    def keep_state(self, folder) -> bool: self.checkpoint = folder; return True
     def _measure(self, snapshots): _measure_inputs(self, snapshots)
     def _read(self, snapshot): return steps_of(snapshot.sequences, self.inputs_)   # steps and offsets
     def _examples(self, snapshots, present): return examples(snapshots, self.inputs_, self.scale_, self.head, self.static_, present)
