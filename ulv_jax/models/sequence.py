@@ -116,6 +116,7 @@ NAME_WIDTH = 8   # numbers for a name
 def _fit_network(model, snapshots):
     check_labels(snapshots)
     model.scale_ = ValueScale.fit(np.concatenate([s.labels['value'] for s in snapshots]))
+    model.head = model.head.prepare(snapshots, model.seed)
     model._measure(snapshots)
     train, valid = _train_and_valid(model, snapshots)
     settings = _rows_for(model.training, train.offsets, valid.offsets)
@@ -176,7 +177,8 @@ def _answers(model, snapshot):
     return answer_all(model.network_, **rest)[None] if model.members == 1 else answer_members(model.network_, model.params_, **rest)
 
 def _columns(model, snapshot, ratio=1.):
-    found = [model.head.forecast(a, model.scale_, ratio) for a in _answers(model, snapshot)]
+    head = model.head.at(snapshot)
+    found = [head.forecast(a, model.scale_, ratio) for a in _answers(model, snapshot)]
     return {k: np.mean([f[k] for f in found], axis=0) for k in found[0]}
 
 def _forecast(model, snapshot):
@@ -193,8 +195,8 @@ def member_values(
     snapshot,
 ): # pandas frame: a row a user, a column a member; `std(axis=1)` is the spread
     "The value that each member forecasts."
-    ratio = model.horizon_ratio(snapshot)
-    return pd.DataFrame({k: model.head.forecast(a, model.scale_, ratio)['ulv'] for k, a in enumerate(_answers(model, snapshot))}, index=snapshot.rfm.index)
+    ratio, head = model.horizon_ratio(snapshot), model.head.at(snapshot)
+    return pd.DataFrame({k: head.forecast(a, model.scale_, ratio)['ulv'] for k, a in enumerate(_answers(model, snapshot))}, index=snapshot.rfm.index)
 
 # %% ../../nbs/models/03b_sequence.ipynb #c4e3be05
 def _params(model):
