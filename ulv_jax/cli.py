@@ -154,7 +154,7 @@ def _state_folder(model, asked, out):
     from ulv_jax.data.errors import DataError
     from ulv_jax.models.base import make_forecaster
     folder = Path(asked or f'{out}-unfinished')
-    if make_forecaster(model).keep_state(folder): return folder
+    if getattr(make_forecaster(model), 'keep_state', lambda folder: False)(folder): return folder   # a family that learns for long has it
     if asked: raise DataError(f"'{model}' keeps no state while it learns: leave --checkpoint out, or choose a network, such as lstm")
 
 def _fit_or_say(log, cutoff, horizon, model, seed, state):

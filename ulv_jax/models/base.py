@@ -91,10 +91,6 @@ class Forecaster:
         "The horizon asked for, as a multiple of the one learnt from."
         return snapshot.horizon.total_seconds()/86400 / self.horizon_days_
 
-    def keep_state(self, folder) -> bool:
-        "Keep what is learnt in a folder while it is learnt, so that a run that was stopped goes on; False: this family cannot."
-        return False
-
     def _fit(self, snapshots): raise TypeError(f'{type(self).__name__} must say how it learns: define _fit')
     def _predict(self, snapshot) -> dict: raise TypeError(f'{type(self).__name__} must say what it forecasts: define _predict')
     def _state(self): return {}, {}
