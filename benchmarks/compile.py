@@ -26,7 +26,7 @@ def first_step(name, n_fields=9):
     batch = next(shards(batches(np.ones((offsets[-1], n_fields), np.float32), offsets, settings.row_length, _rows(settings, mesh)), mesh.size))
     graph, keys, rest = _parts(network)
     data = jax.device_put((batch, np.ones((*batch.user.shape, 2), np.float32), np.zeros((*batch.user.shape, 0), np.float32)), by_shard(mesh))
-    _, loss = train_step(start_state(network, settings), *data, keys, rest, np.float32(1e-3), np.float32(100), graph=graph, settings=settings, mesh=mesh, loss=model.head)
+    _, loss, _ = train_step(start_state(network, settings), *data, keys, rest, np.float32(1e-3), np.float32(100), graph=graph, settings=settings, mesh=mesh, loss=model.head)
     return dict(loss=float(loss), imported=imported, done=time.time(), cpu=sum(os.times()[:2]))
 
 def run(name, folder):

@@ -2,6 +2,7 @@
 
     python benchmarks/encoders.py                # The Complete Journey, then Online Retail II
     python benchmarks/encoders.py retail         # one of them
+    python benchmarks/encoders.py retail --parts season --seeds 2 --out season --folder season   # a calendar for the head `process`
 
 Every encoder of the registry with the mission's head, every head with the LSTM, some of both with features beside, and
 three simple models for reference; each with --seeds seeds. Logs are found as `ulv_jax.data.datasets` finds them: set
@@ -34,6 +35,7 @@ SIMPLE = ('persistence_rate', 'pareto_nbd', 'lightgbm')
 HEADS = ('mission', 'mse', 'ziln', 'nb_spend', 'mission+quantiles', 'horizons', 'process')   # bernoulli is in the mission's
 MORE = (('lstm + features', 'mission'), ('lstm + features', 'nb_spend'), ('mlp_features', 'ziln'), ('mlp_features', 'nb_spend'))
 SCORES = ('mae', 'spearman', 'gini', 'decile_mape', 'bias_pct', 'auc')
+SEASONAL = ('lstm', 'gru', 'cnn', 'attention')
 BASE = 'lstm, mission'
 KEY = ['encoder', 'head', 'seed', 'size']
 
@@ -52,7 +54,8 @@ class Size:
 def encoders(): return tuple(n for n in FAMILIES if isinstance(make_forecaster(n), SequenceForecaster))
 
 def parts():
-    return dict(simple=[(s, '-') for s in SIMPLE], encoders=[(e, 'mission') for e in encoders()], heads=[('lstm', h) for h in HEADS if h != 'mission'], more=MORE)
+    return dict(simple=[(s, '-') for s in SIMPLE], encoders=[(e, 'mission') for e in encoders()], heads=[('lstm', h) for h in HEADS if h != 'mission'], more=MORE,
+                season=[(e, h) for e in SEASONAL for h in ('process', 'seasonal_process')])
 
 def jobs(seeds, wanted=('simple', 'encoders', 'heads', 'more')):
     "Encoder, head and seed of every row, in the order of their importance."
@@ -80,15 +83,16 @@ def judge(model, learn, now):
 
 def called(encoder, head): return encoder if head == '-' else f'{encoder}, {head}'
 
-def run(case, folder, out, size, work):
+def run(case, folder, out, size, work, origin=-1):
     "Fit what is missing in the table of one log; say what could not be fitted."
     read, horizon, origins = CASES[case]
-    events, table, failed = read(), out/f'{case}_networks.csv', []
-    learn, now = training_snapshots(events, origins[-1], horizon, n=size.origins, max_length=size.steps), snapshot(events, origins[-1], horizon, max_length=size.steps)
+    events, table, failed, at = read(), out/f'{case}_networks.csv', [], origins[origin]
+    out.mkdir(parents=True, exist_ok=True)
+    learn, now = training_snapshots(events, at, horizon, n=size.origins, max_length=size.steps), snapshot(events, at, horizon, max_length=size.steps)
     folder.mkdir(parents=True, exist_ok=True)
     now.labels.assign(T=now.rfm['T']).rename_axis('user').reset_index().to_parquet(folder/'truth.parquet', index=False)
     done = set() if not table.exists() else set(pd.read_csv(table)[KEY].itertuples(index=False, name=None))
-    print(f'{case}: {len(now)} customers at {origins[-1]}, {horizon}; {len(learn)} origins to learn from, {sum(map(len, learn))} examples; {size}', flush=True)
+    print(f'{case}: {len(now)} customers at {at}, {horizon}; {len(learn)} origins to learn from, {sum(map(len, learn))} examples; {size}', flush=True)
     for encoder, head, seed in work:
         model, said = make(encoder, head, seed, size)
         if (encoder, head, seed, said) in done: continue
@@ -120,11 +124,12 @@ def main():
     p.add_argument('--seeds', type=int, default=3)
     p.add_argument('--draws', type=int, default=100, help='of customers')
     p.add_argument('--parts', default='simple,encoders,heads,more', help='of the work, for processes side by side that share it; then one with no part at all ("") makes the intervals')
+    p.add_argument('--origin', type=int, default=-1, help='which of the dates of the log; those tables want an --out and a --folder of their own')
     for k, v in vars(Size()).items(): p.add_argument(f'--{k}', type=int, default=v)
     a = p.parse_args()
     failed, size = [], Size(**{k: getattr(a, k) for k in vars(Size())})
     for case in a.case:
-        failed += run(case, Path(a.folder)/case, Path(a.out), size, jobs(a.seeds, filter(None, a.parts.split(','))))
+        failed += run(case, Path(a.folder)/case, Path(a.out), size, jobs(a.seeds, filter(None, a.parts.split(','))), a.origin)
         if a.parts in ('', p.get_default('parts')): gaps(case, Path(a.folder)/case, Path(a.out), a.draws)
     if failed: raise SystemExit('could not be fitted:\n' + '\n'.join(failed))
 

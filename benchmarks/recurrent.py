@@ -59,7 +59,7 @@ def ulv_dense(case):
     (graph, keys, rest), settings = _parts(network), Training()
     state = [start_state(network, settings)]
     def train():
-        state[0], loss = train_step(state[0], batch, target, static, keys, rest, np.float32(1e-3), np.float32(b), graph=graph, settings=settings, mesh=mesh, loss=mission_loss)
+        state[0], loss, _ = train_step(state[0], batch, target, static, keys, rest, np.float32(1e-3), np.float32(b), graph=graph, settings=settings, mesh=mesh, loss=mission_loss)
         loss.block_until_ready()
     network.eval()
     graph2, params, rest2 = nnx.split(network, nnx.Param, ...)

@@ -1,4 +1,4 @@
-"What must hold for every network that reads sequences, whatever is inside it."
+"What must hold for every network that reads sequences, whatever is inside it; the one of features alone reads sequences of one step."
 from functools import cache
 import jax
 import jax.numpy as jnp
@@ -13,10 +13,11 @@ from ulv_jax.models.attention import days_between
 from ulv_jax.models.base import load_forecaster, make_forecaster, save_forecaster
 from ulv_jax.models.training import Training
 
-COUNT = {'lstm': 1210, 'gru': 938, 'rnn': 394, 'cnn': 1722, 'attention': 1546, 'attention with gaps': 1590, 'lstm_attention': 1466}   # weights of 4 fields, width 8
+COUNT = {'lstm': 1210, 'gru': 938, 'rnn': 394, 'cnn': 1722, 'attention': 1546, 'attention with gaps': 1590, 'lstm_attention': 1466, 'mlp_features': 202}   # weights of 4 fields, width 8
 FIELDS, LENGTHS = 4, (5, 1, 3, 8, 2)
 CLOSE = dict(rtol=1e-5, atol=2e-6)
 every_network = pytest.mark.parametrize('name', COUNT)
+every_memory = pytest.mark.parametrize('name', [n for n in COUNT if n != 'mlp_features'])
 
 def family(name): return type(make_forecaster(name.removesuffix(' with gaps')))
 def own(name): return dict(gaps=True) if name.endswith(' with gaps') else {}
@@ -83,7 +84,7 @@ def test_a_neighbour_changes_no_bit(name):
         assert (net.states(changed, reset)[:, 4:9] == near[:, 4:9]).all()
     assert (net.states(x, reset.at[0, 2].set(True))[:, 4:9] == near[:, 4:9]).all()   # the four steps before are two users'
 
-@every_network
+@every_memory
 @pytest.mark.parametrize('at', [0, 3, 7])
 def test_a_later_event_changes_no_earlier_state(name, at):
     net, x = network(name), jax.random.normal(jax.random.key(0), (3, 8, FIELDS))
@@ -91,6 +92,13 @@ def test_a_later_event_changes_no_earlier_state(name, at):
     before, after = net.states(x, reset), net.states(x.at[:, at].add(1.), reset)
     assert (before[:, :at] == after[:, :at]).all() and (before[:, at] != after[:, at]).any(-1).all()
     assert (before[:, 7] != after[:, 7]).any(-1).all()   # and it is remembered to the end
+
+def test_features_have_no_history():
+    "What is said of one step reaches no other, before or behind."
+    net, x = network('mlp_features'), jax.random.normal(jax.random.key(0), (3, 8, FIELDS))
+    reset = jnp.zeros((3, 8), bool).at[:, 0].set(True)
+    changed = (net.states(x, reset) != net.states(x.at[:, 3].add(1.), reset)).any(-1)
+    assert (changed == (jnp.arange(8) == 3)).all()
 
 @every_network
 @pytest.mark.parametrize('scale', [0., 1., 6.])   # inputs are clipped at 6 spreads

@@ -8,6 +8,7 @@ __all__ = ['LOG', 'USER', 'TIME', 'VALUE', 'EVENT', 'ITEM', 'ORDER', 'PURCHASE',
            'backtest_command', 'fit_command', 'predict_command', 'report_command', 'demo_command', 'main']
 
 # %% ../nbs/cli.ipynb #d074e7f9
+import shlex, sys
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Optional
@@ -22,7 +23,8 @@ def clear_errors(command):
         try: return command(*args, **kwargs)
         except (DataError, ImportError) as e: message, code = str(e), 2
         except OSError as e: message, code = f'{e.filename or "file"}: {e.strerror or e}; nothing was written half', 2
-        except KeyboardInterrupt: message, code = 'stopped; what was not finished has not been written', 130
+        except FloatingPointError as e: message, code = str(e), 1
+        except KeyboardInterrupt as e: message, code = str(e) or 'stopped; what was not finished has not been written', 130
         typer.echo(f'ulv: {message}', err=True)
         raise typer.Exit(code)
     return run
@@ -137,13 +139,39 @@ def backtest_command(
     typer.echo(f'written: {out}/leaderboard.json, {out}/predictions.parquet, {out}/report.html')
 
 # %% ../nbs/cli.ipynb #ca79c1ea
-def _fit(log, cutoff, horizon, model, seed):
+def _fit(log, cutoff, horizon, model, seed, state=None):
     from ulv_jax.data.snapshots import as_cutoff, training_snapshots
     from ulv_jax.models.base import make_forecaster
     from ulv_jax.serving.bundle import end_of_log
     cutoff = as_cutoff(cutoff, log.time_zone) if cutoff else end_of_log(log)
     fresh = make_forecaster(model, seed)
+    if state: fresh.keep_state(state)
     return fresh.fit(training_snapshots(log, cutoff, horizon, rehearsals=fresh.rehearses)), cutoff
+
+# %% ../nbs/cli.ipynb #7533af63
+def _state_folder(model, asked, out):
+    "Where the model keeps its state while it learns; None: it keeps none."
+    from ulv_jax.data.errors import DataError
+    from ulv_jax.models.base import make_forecaster
+    folder = Path(asked or f'{out}-unfinished')
+    if getattr(make_forecaster(model), 'keep_state', lambda folder: False)(folder): return folder   # a family that learns for long has it
+    if asked: raise DataError(f"'{model}' keeps no state while it learns: leave --checkpoint out, or choose a network, such as lstm")
+
+def _fit_or_say(log, cutoff, horizon, model, seed, state):
+    try: return _fit(log, cutoff, horizon, model, seed, state)
+    except KeyboardInterrupt: raise KeyboardInterrupt(_stopped(state)) from None
+
+def _forget(state):
+    if state is None: return
+    from ulv_jax.models.training import forget_checkpoint
+    forget_checkpoint(state)
+
+def _stopped(state):
+    "What Ctrl-C has left behind, and how to go on."
+    if state is None: return 'stopped; this model keeps no state while it learns: nothing has been written, and the same command begins anew'
+    from ulv_jax.models.training import kept_epochs
+    if not (done := kept_epochs(state)): return 'stopped before the first epoch was over; nothing has been written, and the same command begins anew'
+    return f"stopped; no bundle has been written, but the state after epoch {done} is saved in '{state}'. To go on from there, give the same command again:\n{shlex.join(['ulv', *sys.argv[1:]])}"
 
 # %% ../nbs/cli.ipynb #4b2ec5aa
 @app.command('fit')
@@ -154,18 +182,23 @@ def fit_command(
     user_col:USER='user_id', time_col:TIME='timestamp', value_col:VALUE='value', event_col:EVENT=None, item_col:ITEM=None, order_col:ORDER=None,
     cost_col:COST=None, currency_col:CURRENCY_COL=None, time_zone:ZONE=None,
     purchase:PURCHASE='purchase', value_kind:KIND='net', currency:CURRENCY=None, cutoff:END=None,
-    model:Annotated[str, typer.Option(help='Name of the model.')]='ensemble', seed:SEED=0):
+    model:Annotated[str, typer.Option(help='Name of the model.')]='ensemble', seed:SEED=0,
+    checkpoint:Annotated[Optional[str], typer.Option(help="Folder for the state of a network while it learns: after Ctrl-C the same command goes on from there. Default: the folder of --out with '-unfinished' behind its name.", show_default=False)]=None):
     """Fit one model on everything known before the cutoff, and write a bundle.
 
     The bundle is a folder of JSON and safetensors: the model, the names of the columns, the value contract, versions, and a fingerprint of the log. It holds no user's rows, and opening it runs no code. `ulv predict` uses it.
+
+    A network that is stopped by Ctrl-C goes on after its last whole epoch when the same command is given again, and ends as if it had not been stopped.
 
     Example: `ulv fit events.parquet --horizon 91D --out my-bundle`
     """
     from ulv_jax.serving.bundle import write_bundle
     out, columns = _folder(out), _columns(user_col, time_col, value_col, event_col, item_col, order_col, cost_col, currency_col, time_zone)
+    state = _state_folder(model, checkpoint, out)
     log = _read(events, columns, purchase, value_kind, currency)
-    fitted, at = _fit(log, cutoff, horizon, model, seed)
+    fitted, at = _fit_or_say(log, cutoff, horizon, model, seed, state)
     write_bundle(fitted, columns, log, out, cutoff=at)
+    _forget(state)
     for name, why in getattr(fitted, 'skipped_', {}).items(): typer.echo(f'{name} was left out: {why}')
     typer.echo(f'{model}, fitted on what was known before {at:%Y-%m-%d}; written: {out}/bundle.json')
 

@@ -34,6 +34,8 @@ class Bagged(Forecaster):
         self.network, self.members = network, members
         self.network_ = kind(seed, members=members, **settings)   # its settings, and `training`, by name
 
+    def keep_state(self, folder) -> bool: return self.network_.keep_state(folder)
+
     def _fit(self, snapshots):
         self.network_.progress = self.progress
         self.network_.fit(snapshots)

@@ -7,7 +7,7 @@ __all__ = ['PLAIN', 'HEADS', 'TASKS', 'ValueScale', 'outcomes', 'stretch', 'Head
            'mission_loss', 'Mission', 'register_head', 'MultiHead', 'make_head', 'head_spec']
 
 # %% ../../nbs/models/02b_heads.ipynb #401e560b
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 import jax.numpy as jnp
 import numpy as np
@@ -67,7 +67,10 @@ class Head:
     def __call__(self, answer, target): raise TypeError(f'{type(self).__name__} must say how wrong an answer is: define __call__')
     def columns(self, answer, scale=PLAIN): raise TypeError(f'{type(self).__name__} must say what it forecasts: define columns')
     def start(self, target) -> np.ndarray: return np.zeros(self.width)
-    def target(self, outcome:dict) -> np.ndarray: return np.stack([outcome[k] for k in self.needs], axis=1).astype(np.float32)
+    def target(self, outcome:dict) -> np.ndarray: return np.stack([self.known(outcome)[k] for k in self.needs], axis=1).astype(np.float32)
+    def prepare(self, snapshots, seed:int=0): return self   # a head that has to know the shop measures it here, before the network learns
+    def at(self, snapshot): return self                     # a head that has to know the date is told it here
+    def known(self, outcome:dict) -> dict: return outcome   # and says here what it knows of it
     def forecast(self, answer, scale=PLAIN, ratio:float=1.) -> dict: return stretch(self.columns(answer, scale), ratio)
 
 # %% ../../nbs/models/02b_heads.ipynb #d9e43073
@@ -132,7 +135,7 @@ class Mission(Head):
 
 # %% ../../nbs/models/02b_heads.ipynb #1d4910d9
 HEADS = {**dict.fromkeys(('mse', 'bernoulli', 'mission'), 'ulv_jax.models.heads'), **dict.fromkeys(('ziln', 'nb_spend'), 'ulv_jax.models.value_heads'),
-         **dict.fromkeys(('quantiles', 'horizons', 'process'), 'ulv_jax.models.rising_heads')}
+         **dict.fromkeys(('quantiles', 'horizons', 'process'), 'ulv_jax.models.rising_heads'), 'seasonal_process': 'ulv_jax.models.season'}
 TASKS = {'next_item': 'ulv_jax.models.next_item'}   # learnt beside a head, over all steps; they forecast nothing of the value
 _REGISTRY = {cls.name: cls for cls in (MSE, Bernoulli, Mission)}
 
@@ -171,6 +174,9 @@ class MultiHead(Head):
     def split(self, answer): return [answer[:, b-h.width:b] for h, b in zip(self.parts, np.cumsum([h.width for h in self.parts]))]
     def start(self, target): return np.concatenate([h.start(target[:, self._sides(h)]) for h in self.parts])
     def columns(self, answer, scale=PLAIN): return self.forecast(answer, scale)
+    def prepare(self, snapshots, seed=0): return replace(self, parts=tuple(h.prepare(snapshots, seed) for h in self.parts))
+    def at(self, snapshot): return replace(self, parts=tuple(h.at(snapshot) for h in self.parts))
+    def known(self, outcome): return {k: v for h in self.parts for k, v in h.known(outcome).items()}
 
     def forecast(self, answer, scale=PLAIN, ratio=1.):
         return {k: v for h, a in reversed(list(zip(self.parts, self.split(answer)))) for k, v in h.forecast(a, scale, ratio).items()}

@@ -21,9 +21,9 @@ from ..data.batches import Batch
 from .heads import mission_loss
 from .mesh import data_mesh
 from .network import row_keys
-from .processes import everywhere, is_first, of_first, own_mesh, put, while_all_live
-from .training import (Examples, State, Training, make_optimizer, start_state, _about, _beside, _by_user, _call, _check_judged, _fixed, _groups,
-    _joined, _load_checkpoint, _local_loss, _own, _parts, _save_checkpoint, _stalled, _stopped, _where)
+from .processes import everywhere, gathered, is_first, of_first, own_mesh, put, while_all_live
+from .training import (Examples, Seen, State, Training, make_optimizer, start_state, _about, _beside, _by_user, _call, _check_judged, _fixed, _groups,
+    _joined, _load_checkpoint, _local_loss, _own, _parts, _save_checkpoint, _show_judged, _show_running, _sound, _stalled, _stopped, _where)
 
 # %% ../../nbs/models/03a_members.ipynb #b3e3be06
 def poisson_weights(
@@ -63,18 +63,20 @@ def members_step(
     keys, rest,        # of the networks: keys of their dropout [member], and what else they hold
     rate, per_batch,   # learning rate; mean number of users in a batch
     *, graph, settings:Training, mesh:Mesh, loss,
-) -> tuple[State, Float[Array, "member"]]:
-    "The next states, and the losses before them."
-    @partial(jax.shard_map, mesh=mesh, in_specs=(P(), P(), *[P('data')]*4), out_specs=P(), check_vma=False)
+) -> tuple[State, Float[Array, "member"], Seen]: # Seen [shard, member]
+    "The next states, the losses before them, and what the heads were given."
+    @partial(jax.shard_map, mesh=mesh, in_specs=(P(), P(), *[P('data')]*4), out_specs=(P(), P('data')), check_vma=False)
     def summed(params, keys, *own):
         batch, target, static, weight = map(_own, own)
         rows = jax.lax.axis_index('data') * len(batch.reset) + jnp.arange(len(batch.reset))
         def one(params, keys, weight):
             keys = jax.tree.map(lambda k: row_keys(jax.random.fold_in(k, state.step[0]), rows), keys)
-            return jax.value_and_grad(_local_loss)(params, graph, keys, rest, loss, batch._replace(weight=batch.weight*weight), target, static, settings.precision)
-        return jax.lax.psum(each_member(one, params, keys, weight.T), 'data')
-    total, gradient = jax.tree.map(lambda a: a / per_batch, summed(state.params, keys, batch, target, static, weight))
-    return jax.vmap(partial(_change, rate, settings))(state, gradient), total
+            return jax.value_and_grad(_local_loss, has_aux=True)(params, graph, keys, rest, loss, batch._replace(weight=batch.weight*weight), target, static, settings.precision)
+        (total, seen), gradient = each_member(one, params, keys, weight.T)
+        return jax.lax.psum((total, gradient), 'data'), jax.tree.map(lambda a: a[None], seen)
+    found, seen = summed(state.params, keys, batch, target, static, weight)
+    total, gradient = jax.tree.map(lambda a: a / per_batch, found)
+    return jax.vmap(partial(_change, rate, settings))(state, gradient), jax.vmap(_sound)(total, gradient), seen
 
 # %% ../../nbs/models/03a_members.ipynb #b3e3be10
 def _change(rate, settings, state, gradient):
@@ -110,19 +112,22 @@ def answer_members(
 # %% ../../nbs/models/03a_members.ipynb #b3e3be15
 def _look_at_all(last, data):
     if last is None: return 0.
-    i, b, loss = last
+    i, b, loss, seen = last
     loss = np.asarray(loss, float)
-    if not np.isfinite(loss).all(): raise FloatingPointError(f'member {int(np.isfinite(loss).argmin())} of {len(loss)}, counted from 0: {_where(i, b, data)}')
-    return loss
+    if np.isfinite(loss).all(): return loss
+    k = int(np.isfinite(loss).argmin())
+    raise FloatingPointError(f'member {k} of {len(loss)}, counted from 0: {_where(i, b, data, (gathered(a)[:, k] for a in seen))}')
 
 def _epoch_of_all(state, fixed, data, weights, settings, mesh, seed, bar):
-    per_batch, done, last, total = np.float32(fixed['per_batch']), int(state.step[0]), None, 0.
+    per_batch, done, last, total, seen, users, start = np.float32(fixed['per_batch']), int(state.step[0]), None, 0., 1e-9, 0, time.perf_counter()
     with _groups(data.x, data.offsets, settings, mesh, seed) as groups:
         for i, b in enumerate(groups):
             inputs = put((b, data.target[b.user], _beside(data.static, b.user), weights[b.user]), mesh)
             total = total + _look_at_all(last, data)
-            state, loss = members_step(state, *inputs, fixed['keys'], fixed['rest'], fixed['rates'][done + i], per_batch, graph=fixed['graph'], settings=fixed['optimizer'], mesh=mesh, loss=fixed['loss'])
-            last = i, b, loss; bar.update(1)
+            if last: _show_running(bar, (total*per_batch/seen).mean(), users/(time.perf_counter() - start))
+            state, *found = members_step(state, *inputs, fixed['keys'], fixed['rest'], fixed['rates'][done + i], per_batch, graph=fixed['graph'], settings=fixed['optimizer'], mesh=mesh, loss=fixed['loss'])
+            last = i, b, *found; bar.update(1)
+            seen, users = seen + weights[b.user[b.weight > 0]].sum(0), users + int(b.weight.sum())
     return state, (total + _look_at_all(last, data)) * per_batch / weights.sum(0)
 
 # %% ../../nbs/models/03a_members.ipynb #b3e3be16
@@ -181,5 +186,5 @@ def _epochs_of_all(network, state, best, history, fixed, train, valid, weights, 
         best = jax.tree.map(lambda new, old: np.where(better.reshape(-1, *[1]*(new.ndim - 1)), new, old), state.params, best)
         history.append(dict(epoch=len(history), train_loss=float(losses.mean()), valid_loss=float(np.mean(found)), of_members=found, seconds=time.perf_counter() - start))
         if checkpoint is not None and is_first(): _save_checkpoint(checkpoint, (state, best), history, about)
-        bar.set_postfix(train=f'{losses.mean():.3f}', valid=f'{np.mean(found):.3f}')
+        _show_judged(bar, history)
     return best

@@ -69,4 +69,4 @@ def targets(
     "What a head learns from."
     parts = _parts(head.needs)
     if parts and present is None: raise DataError(f"the head '{head.name}' has to know when within the horizon money came, which single snapshots do not say: fit it on what training_snapshots gives")
-    return np.concatenate([head.target(_known(s, present, parts, scale)) for s in snapshots])
+    return np.concatenate([head.at(s).target(_known(s, present, parts, scale)) for s in snapshots])

@@ -145,18 +145,21 @@ class Process(Head):
     def forecast(self, answer, scale=PLAIN, ratio=1.): return _process_forecast(self.parameters(jnp.asarray(answer)), scale, ratio)
 
 # %% ../../nbs/models/02d_rising_heads.ipynb #2c7396ca
-def _process_loss(parameters, parts, purchases, money):
+def _process_loss(parameters, parts, purchases, money, season=None):
     log_rate, dropout, spend, wide, shape = parameters
     upto = jnp.stack([expected_by(log_rate, dropout, f) for f in parts], axis=1)
     step, count = jnp.diff(upto, axis=1, prepend=0.) + 1e-12, jnp.diff(purchases, axis=1, prepend=0.)
-    n = purchases[:, -1]
-    none = -shape*jnp.log1p(jax.lax.stop_gradient(upto[:, -1])/shape)   # log of the chance of buying nothing; teaches the shape alone
+    if season is not None: step = step*season
+    n, whole = purchases[:, -1], upto[:, -1] if season is None else step.sum(axis=1)
+    none = -shape*jnp.log1p(jax.lax.stop_gradient(whole)/shape)   # log of the chance of buying nothing; teaches the shape alone
     bought = jnp.where(n > 0, -jnp.log(-jnp.expm1(jnp.minimum(none, -1e-6))), -none)
     paid = (n > 0) & (money > 0)
     n1, y1 = jnp.where(paid, n, 1), jnp.where(paid, money, 1)
     return (step - count*jnp.log(step)).sum(axis=1) + bought + paid*gamma_loss(y1, n1*jnp.exp(spend), n1*wide)
 
-def _process_forecast(parameters, scale, ratio):
+def _process_forecast(parameters, scale, ratio, stretches=((1., 1.),)):
+    "`stretches` of the horizon: where each ends, and its multiplier."
     log_rate, dropout, spend, _, shape = (np.asarray(p, np.float64) for p in parameters)
-    n, each = np.exp(log_rate) * -np.expm1(-dropout*ratio)/dropout, np.exp(spend) * scale.unit
+    upto = [np.exp(log_rate) * -np.expm1(-dropout*ratio*end)/dropout for end in (0., *(end for end, _ in stretches))]
+    n, each = sum(m*(b - a) for (_, m), a, b in zip(stretches, upto, upto[1:])), np.exp(spend) * scale.unit
     return {'ulv': n*each, 'p_purchase': -np.expm1(-shape*np.log1p(n/shape)), 'expected_purchases': n, 'expected_spend': each}

@@ -44,7 +44,11 @@ def examples(
     x, offsets = zip(*(steps_of(s.sequences, inputs) for s in snapshots))
     lengths = np.concatenate([np.diff(o) for o in offsets])
     beside = None if static is None else np.concatenate([static.matrix(s) for s in snapshots])
-    return Examples(jax.tree.map(lambda *parts: np.concatenate(parts), *x), np.concatenate([[0], lengths.cumsum()]), targets(snapshots, head, scale, present), beside)
+    return Examples(jax.tree.map(lambda *parts: np.concatenate(parts), *x), np.concatenate([[0], lengths.cumsum()]), targets(snapshots, head, scale, present), beside, np.concatenate([s.users for s in snapshots]), _called(snapshots[0], inputs, static))
+
+def _called(snapshot, inputs, static):
+    kinds = (*(f'is {k}' for k in inputs.kinds), 'is another kind')
+    return (*snapshot.sequences.fields, *kinds), () if static is None else static.scaler.names
 
 # %% ../../nbs/models/03b_sequence.ipynb #c7b7303c
 def split_users(
@@ -57,7 +61,7 @@ def split_users(
     out[np.random.default_rng(seed).permutation(len(data))[:max(1, round(share*len(data)))]] = True
     def part(keep):
         lengths = np.diff(data.offsets)
-        return Examples(jax.tree.map(lambda x: x[np.repeat(keep, lengths)], data.x), np.concatenate([[0], lengths[keep].cumsum()]), data.target[keep], None if data.static is None else data.static[keep])
+        return Examples(jax.tree.map(lambda x: x[np.repeat(keep, lengths)], data.x), np.concatenate([[0], lengths[keep].cumsum()]), data.target[keep], None if data.static is None else data.static[keep], None if data.who is None else data.who[keep], data.called)
     return (part(~out), part(out)) if len(data) > 1 else (data, data)
 
 # %% ../../nbs/models/03b_sequence.ipynb #a45ce578
@@ -90,6 +94,7 @@ class SequenceForecaster(Forecaster):
         self.static, self.names, self.vectors, self.checkpoint, self.members = static, tuple(names), vectors, checkpoint, _count(members)
         _check_task(self.head, self.names)
 
+    def keep_state(self, folder) -> bool: self.checkpoint = folder; return True
     def _measure(self, snapshots): _measure_inputs(self, snapshots)
     def _read(self, snapshot): return steps_of(snapshot.sequences, self.inputs_)   # steps and offsets
     def _examples(self, snapshots, present): return examples(snapshots, self.inputs_, self.scale_, self.head, self.static_, present)
@@ -121,6 +126,7 @@ NAME_WIDTH = 8   # numbers for a name
 def _fit_network(model, snapshots):
     check_labels(snapshots)
     model.scale_ = ValueScale.fit(np.concatenate([s.labels['value'] for s in snapshots]))
+    model.head = model.head.prepare(snapshots, model.seed)
     model._measure(snapshots)
     train, valid = _train_and_valid(model, snapshots)
     settings = _rows_for(model.training, train.offsets, valid.offsets)
@@ -185,7 +191,8 @@ def _answers(model, snapshot):
     return answer_all(model.network_, **rest)[None] if model.members == 1 else answer_members(model.network_, model.params_, **rest)
 
 def _columns(model, snapshot, ratio=1.):
-    found = [model.head.forecast(a, model.scale_, ratio) for a in _answers(model, snapshot)]
+    head = model.head.at(snapshot)
+    found = [head.forecast(a, model.scale_, ratio) for a in _answers(model, snapshot)]
     return {k: np.mean([f[k] for f in found], axis=0) for k in found[0]}
 
 def _forecast(model, snapshot):
@@ -202,8 +209,8 @@ def member_values(
     snapshot,
 ): # pandas frame: a row a user, a column a member; `std(axis=1)` is the spread
     "The value that each member forecasts."
-    ratio = model.horizon_ratio(snapshot)
-    return pd.DataFrame({k: model.head.forecast(a, model.scale_, ratio)['ulv'] for k, a in enumerate(_answers(model, snapshot))}, index=snapshot.rfm.index)
+    ratio, head = model.horizon_ratio(snapshot), model.head.at(snapshot)
+    return pd.DataFrame({k: head.forecast(a, model.scale_, ratio)['ulv'] for k, a in enumerate(_answers(model, snapshot))}, index=snapshot.rfm.index)
 
 # %% ../../nbs/models/03b_sequence.ipynb #c4e3be05
 def _params(model):

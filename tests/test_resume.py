@@ -1,0 +1,52 @@
+"A fit that Ctrl-C really stops, and the same command given again."
+import json, os, signal, subprocess, sys, time
+from pathlib import Path
+import numpy as np
+import pandas as pd
+import pytest
+from ulv_jax.serving.bundle import read_bundle
+
+ULV = Path(sys.executable).parent/'ulv'
+
+@pytest.fixture
+def log(tmp_path_factory):
+    "Customers with a rhythm of their own, in a file."
+    rng, file = np.random.default_rng(0), tmp_path_factory.mktemp('log')/'log.parquet'
+    rows = [(u, day, 8 + g/4) for u, g in enumerate(rng.gamma(2., 12., 800)) for day in np.cumsum(rng.exponential(g, 60)) if day < 400]
+    frame = pd.DataFrame(rows, columns=['user_id', 'day', 'value'])
+    frame.assign(timestamp=pd.Timestamp('2023-01-01') + pd.to_timedelta(frame['day'], 'D')).drop(columns='day').to_parquet(file)
+    return file
+
+def command(log, out, *options): return [ULV, 'fit', log, '--horizon', '30D', '--model', 'gru', '--out', out, *options]
+
+def run(args, code=0):
+    done = subprocess.run(args, capture_output=True, text=True, timeout=500)
+    assert done.returncode == code, done.stderr
+    return done
+
+def stop_after_an_epoch(args, state):
+    "Ctrl-C as a terminal sends it, once there is something to go on from."
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)   # some shells let their children hear nothing of it
+    process = subprocess.Popen(args, stderr=subprocess.PIPE, text=True)
+    signal.signal(signal.SIGINT, before)
+    while not (state/'checkpoint.json').exists() and process.poll() is None: time.sleep(.005)
+    os.kill(process.pid, signal.SIGINT)
+    errors = process.communicate(timeout=500)[1]
+    return process.returncode, errors
+
+def test_ctrl_c_and_again_is_the_model_of_an_undisturbed_run(log, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    state, given = Path('kept'), command(log, 'stopped', '--checkpoint', 'kept')
+    code, errors = stop_after_an_epoch(given, state)
+    assert code == 130 and 'Traceback' not in errors, errors
+    epochs = len(json.loads((state/'checkpoint.json').read_text())['history'])
+    assert f"the state after epoch {epochs} is saved in 'kept'" in errors and not Path('stopped').exists()
+    assert errors.splitlines()[-1] == ' '.join(map(str, ['ulv', *given[1:]]))   # the line to give again
+    other = run([*given, '--seed', '1'], code=2)
+    assert 'checkpoint of another training' in other.stderr and 'Traceback' not in other.stderr
+    run(given), run(command(log, 'whole'))
+    stopped, whole = (read_bundle(name).model for name in ('stopped', 'whole'))
+    assert len(stopped.history_) > epochs and [h['valid_loss'] for h in stopped.history_] == [h['valid_loss'] for h in whole.history_]
+    weights = [sorted(Path(name).rglob('*.safetensors')) for name in ('stopped', 'whole')]
+    assert weights[0] and [f.read_bytes() for f in weights[0]] == [f.read_bytes() for f in weights[1]]
+    assert sorted(p.name for p in Path('.').iterdir()) == ['stopped', 'whole']   # nothing is left of the state
