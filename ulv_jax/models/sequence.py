@@ -90,9 +90,8 @@ class SequenceForecaster(Forecaster):
         **settings,                     # of the network, by name
     ):
         super().__init__(seed)
-        self.settings, self.training, self.head = _settings(self.network, settings), training, _with_value(make_head(head))
+        self.settings, self.training, self.head = _settings(self.network, settings), training, _usable_head(make_head(head), names)
         self.static, self.names, self.vectors, self.checkpoint, self.members = static, tuple(names), vectors, checkpoint, _count(members)
-        _check_task(self.head, self.names)
 
     def keep_state(self, folder) -> bool: self.checkpoint = folder; return True
     def _measure(self, snapshots): _measure_inputs(self, snapshots)
@@ -104,8 +103,9 @@ class SequenceForecaster(Forecaster):
     def _restore(self, meta, arrays): _from_files(self, meta, arrays)
 
 # %% ../../nbs/models/03b_sequence.ipynb #bcb6cc69
-def _with_value(head):
+def _usable_head(head, names):
     if 'ulv' not in head.columns(np.zeros((1, head.width), np.float32)): raise DataError(f"the head '{head.name}' says nothing of the mean value: add one that does, as 'mission+{head.name}'")
+    _check_task(head, names)
     return head
 
 def _check_task(head, names):
@@ -115,6 +115,7 @@ def _check_task(head, names):
     if tasks and 'item' not in names: raise DataError(f"'{head.name}' learns which item comes next, but the steps say nothing of items: give names=('item',) to a network that reads steps")
     return head.parts[-1] if tasks else None
 
+# %% ../../nbs/models/03b_sequence.ipynb #eb3a54af
 def _measure_inputs(model, snapshots):
     model.given_ = table_of(model.vectors, min(s.cutoff for s in snapshots))
     model.inputs_ = fit_steps([s.sequences for s in snapshots], model.names, model.vectors)
