@@ -15,6 +15,7 @@ from pathlib import Path
 import ibis
 import pyarrow as pa
 import pyarrow.compute as pc
+from ibis.util import gen_name
 from .errors import DataError
 from .disk import sort_to_file
 from .rows import BLOCK, Rows, sort_rows
@@ -26,7 +27,7 @@ def as_table(
 ) -> ibis.Table:
     "Rows as a table; DuckDB reads them where they lie."
     if isinstance(rows, Path): return connection.read_parquet(rows)
-    name = f'rows_{id(rows)}'
+    name = gen_name('rows')   # never given twice: Ibis answers from what it kept of a table of that name
     connection.con.register(name, rows)
     return connection.table(name)
 
