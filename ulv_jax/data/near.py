@@ -12,6 +12,7 @@ import weakref
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
+import duckdb
 import ibis
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -68,6 +69,7 @@ def _sorted_file(coded, sample, kinds, n):
     path = Path(tempfile.mkdtemp(prefix='ulv_'))/'rows.parquet'
     weakref.finalize(coded.get_backend(), shutil.rmtree, path.parent, ignore_errors=True)   # as long as a table of this connection can ask for it
     try: sort_to_file(coded.to_pyarrow_batches(chunk_size=BLOCK), sample, kinds, n, path)
+    except duckdb.InvalidInputException: raise   # what is read is broken, not the disk
     except Exception as e: raise DataError(f"the sorted log cannot be written to {path.parent}: {str(e).splitlines()[0]}; make room there, or name another folder in TMPDIR") from e
     return path
 
