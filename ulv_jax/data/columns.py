@@ -66,12 +66,12 @@ def _formula(table, tree):
 FORMULAS = ('value', 'cost', 'discount')   # parts that may be a formula
 NAMES = ('user_id', 'timestamp', 'event', 'value', 'item_id', 'order_id', 'quantity', 'category', 'discount', 'text', 'cost', 'price', 'currency', 'reason',
          'row', 'rule', 'outcome', 'bought', 'copies', 'nth', 'delivered', 'delivered_value', 'partner', 'pieces',
-         'first_bought', 'since_same', 'per_minute', 'per_day', 'buyer', 'far_out')   # taken by the log and its checks
+         'first_bought', 'since_same', 'per_minute', 'per_day', 'buyer', 'far_out', 'hits')   # taken by the log and its checks
 
 def used_columns(columns:Columns, names) -> list: # those to read, in the order of the log; DataError if one is missing
     "The columns of a log that play a part."
     used, kept = set(), columns.keep or {}
-    taken = next((k for k in kept if k.lower() in NAMES), None)   # engines tell no capitals from small letters
+    taken = next((k for k in kept if k.lower() in NAMES or k.lower().startswith('mended_')), None)   # engines tell no capitals from small letters
     if taken: raise DataError(f"the name '{taken}' is taken: keep the column under another, as keep_cols={{'my_{taken}': '{kept[taken]}'}}")
     twins = [k for k in kept if [c.lower() for c in kept].count(k.lower()) > 1]
     if twins: raise DataError(f"the kept columns '{twins[0]}' and '{twins[1]}' differ in their capitals only: keep one under another name")

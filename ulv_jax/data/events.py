@@ -68,9 +68,11 @@ def _parted(t, purchase):
     return t.filter(t.reason.isnull()).drop('reason'), t.filter(t.reason.notnull())
 
 # %% ../../nbs/data/02_events.ipynb #018655ab
-def _check_purchases(kept, rows, purchase, event_col):
+def _check_purchases(kept, aside, rows, purchase, event_col):
     if has_kind(kept, rows, purchase): return
     if not event_col: raise DataError(f'no line can be used as a purchase: every row lacks a user, a time or a value, or its value is negative or above {LARGEST:.0e}')
+    why = aside.filter(aside.event == purchase).reason.value_counts(name='n').order_by(ibis.desc('n'), 'reason').execute()
+    if len(why): raise DataError(f"none of the {why['n'].sum():,} events of kind '{purchase}' can be used: {', '.join(f'{r.reason} ({r.n:,})' for r in why.itertuples())}; check those columns of the log, or map others")
     kinds = kept.event.value_counts().order_by(ibis.desc('event_count')).limit(6).execute()['event'].tolist()
     raise DataError(f"no event is of kind '{purchase}': the kinds in column '{event_col}' are {', '.join(map(repr, kinds)) or 'none'}; say which one is a purchase with purchase=")
 
@@ -143,7 +145,7 @@ def _read(source, columns, attributes, value, purchase):
     if columns.time_zone: check_zone(columns.time_zone)
     purchase = str(purchase).strip().lower()   # as the kinds of the log are spelt
     kept, aside, rows = _log(source, columns, purchase, value)
-    _check_purchases(kept, rows, purchase, columns.event)
+    _check_purchases(kept, aside, rows, purchase, columns.event)
     value = _with_currency(value, kept, columns, purchase)
     kept = kept.drop('currency') if columns.currency else kept
     attributes = attributes if attributes is None or isinstance(attributes, pd.DataFrame) else open_table(attributes).to_pandas()

@@ -12,9 +12,11 @@ import weakref
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
+import duckdb
 import ibis
 import pyarrow as pa
 import pyarrow.compute as pc
+from ibis.util import gen_name
 from .errors import DataError
 from .disk import sort_to_file
 from .rows import BLOCK, Rows, sort_rows
@@ -26,7 +28,7 @@ def as_table(
 ) -> ibis.Table:
     "Rows as a table; DuckDB reads them where they lie."
     if isinstance(rows, Path): return connection.read_parquet(rows)
-    name = f'rows_{id(rows)}'
+    name = gen_name('rows')   # never given twice: Ibis answers from what it kept of a table of that name
     connection.con.register(name, rows)
     return connection.table(name)
 
@@ -67,6 +69,7 @@ def _sorted_file(coded, sample, kinds, n):
     path = Path(tempfile.mkdtemp(prefix='ulv_'))/'rows.parquet'
     weakref.finalize(coded.get_backend(), shutil.rmtree, path.parent, ignore_errors=True)   # as long as a table of this connection can ask for it
     try: sort_to_file(coded.to_pyarrow_batches(chunk_size=BLOCK), sample, kinds, n, path)
+    except duckdb.InvalidInputException: raise   # what is read is broken, not the disk
     except Exception as e: raise DataError(f"the sorted log cannot be written to {path.parent}: {str(e).splitlines()[0]}; make room there, or name another folder in TMPDIR") from e
     return path
 

@@ -153,6 +153,7 @@ def quality_report(
     found = suspects(events, limits) if {r.find for r in rules} <= {r.find for r in (*RULES, BEFORE, NOTHING)} else None   # a rule of one's own may apply to any row
     some, others = (as_table(found[0], events.table.get_backend()), found[1:]) if found else (None, ())
     judged = _judged(_marked(events, rules, limits, some), rules, limits)
+    if found: some.get_backend().con.unregister(some.get_name())   # they stand in `judged` now
     calendar = _calendar(judged, others)
     return Quality(_counts(judged, rules, others), _sums(judged, events, others), _gaps(calendar), calendar, events, judged, not found)
 

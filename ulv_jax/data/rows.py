@@ -30,8 +30,8 @@ def user_numbers(
     "A whole number for each row's user."
     if pa.types.is_integer(users.type) and len(users):
         low, high = pc.min_max(users).as_py().values()
-        number = np.empty(len(users), _places(4*len(users)))
-        if high - low < 4*len(users): return np.subtract(users.to_numpy(), low, out=number, casting='unsafe'), pa.array(np.arange(low, high + 1), users.type)
+        number, wide = np.empty(len(users), _places(4*len(users))), np.uint64 if users.type == pa.uint64() else np.int64   # the difference of two int8 is none
+        if high - low < 4*len(users): return np.subtract(users.to_numpy(), low, out=number, dtype=wide, casting='unsafe'), pa.array(np.arange(high - low + 1, dtype=wide) + wide(low), users.type)
     codes = users.dictionary_encode()
     order = pc.array_sort_indices(codes.dictionary)
     return np.argsort(order.to_numpy()).astype(_places(len(users)))[codes.indices.to_numpy()], codes.dictionary.take(order)

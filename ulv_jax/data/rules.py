@@ -6,12 +6,13 @@
 __all__ = ['OUTCOMES', 'REPAIRS', 'SET_ASIDE', 'TOLD', 'RULES', 'BEFORE', 'NOTHING', 'Limits', 'Rule', 'with_outcome']
 
 # %% ../../nbs/data/08a_rules.ipynb #57f24e17
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 import ibis
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 from .errors import DataError
 from .columns import trimmed
 from .value import price_of
@@ -22,8 +23,8 @@ def as_date(name, text):
     except ValueError as e: raise DataError(f"the limit {name}='{text}' is not a date: write it as 1998-01-01") from e
 
 def as_pattern(name, text):
-    try: re.compile(text or '')
-    except re.error as e: raise DataError(f"the limit {name}='{text}' is no pattern ({e}): a bracket that is meant as one is written \\(") from e
+    try: pc.match_substring_regex(pa.array(['']), text or '')   # as DuckDB reads it: without a look ahead or back
+    except pa.ArrowInvalid as e: raise DataError(f"the limit {name}='{text}' is no pattern ({e}): a bracket that is meant as one is written \\(") from e
 
 # %% ../../nbs/data/08a_rules.ipynb #ac88323d
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Limits:
     earliest:str='1990-01-01'      # before it there were no web shops; 1970-01-01 is a computer's zero
     latest:str|None=None           # day of the export; None: tomorrow by this machine's clock
     no_user:tuple=('', 'null', 'none', 'nan', 'na', 'n/a', 'unknown', 'undefined', 'anonymous', 'guest', 'test', '-1')   # ids that name nobody
-    no_product:str='(post(age)?|shipping|delivery|carriage|freight|discount|gift ?wrap|(bank )?(fees?|charges?)|manual|adjust(ment)?|samples?|test)[0-9]*'
+    no_product:str|None='(post(age)?|shipping|delivery|carriage|freight|discount|gift ?wrap|(bank )?(fees?|charges?)|manual|adjust(ment)?|samples?|test)[0-9]*'
     cancelled:str|None=None        # pattern of a cancelled order's number, as 'C[0-9]+'
     refunds:tuple=('return', 'refund', 'cancel', 'cancellation', 'chargeback')   # kinds of event that give money back
     double_click:int=10            # seconds within which the same purchase again is suspect
@@ -155,11 +156,15 @@ def _first_bought(t):
     return back.inner_join(first, key).select('row', 'first_bought')
 
 # %% ../../nbs/data/08a_rules.ipynb #86d3d002
-def _pace(acts, limits):
-    "`per_minute`, `per_day`: most rows of a user in one; only users above a limit."
+def _paces(acts):
+    "`per_minute`, `per_day`: most rows of a user in one."
     minutes = acts.group_by(['user_id', acts.timestamp.truncate('m').name('minute')]).aggregate(n=acts.count())
     days = minutes.group_by(['user_id', minutes.minute.truncate('D').name('day')]).aggregate(most=minutes.n.max(), n=minutes.n.sum())
-    users = days.group_by('user_id').aggregate(per_minute=days.most.max(), per_day=days.n.max())
+    return days.group_by('user_id').aggregate(per_minute=days.most.max(), per_day=days.n.max())
+
+def _pace(acts, limits):
+    "The same; only users above a limit."
+    users = _paces(acts)
     return users.filter((users.per_minute > limits.per_minute) | (users.per_day > limits.per_day))
 
 def _rates(t, limits):
@@ -197,7 +202,7 @@ def _reason(name): return lambda t, limits: t.reason == name
 def _item(t): return t.item_id.cast('string') if 'item_id' in t.columns else ibis.null('string')
 def _quantity(t): return t.quantity if 'quantity' in t.columns else ibis.null('float64')
 def _same_day(t): return t.partner.truncate('D') == t.timestamp.truncate('D')
-def _whole(text, pattern): return trimmed(text).lower().re_search(f'^({pattern.lower()})$') if pattern else ibis.literal(False)
+def _whole(text, pattern): return trimmed(text).re_search(f'(?i)^({pattern})$') if pattern else ibis.literal(False)
 def _inhuman(t, limits): return (t.per_minute > limits.per_minute) | (t.per_day > limits.per_day)
 
 # %% ../../nbs/data/08a_rules.ipynb #6bd11c73

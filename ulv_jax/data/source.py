@@ -107,12 +107,39 @@ def unreadable(error, source):
     file = next((f for f in files if f in said), files[0] if files else None)
     return DataError((f"'{file}' cannot be read as {_reader(file)[5:]}: " if file else 'the log cannot be read: ') + said)
 
+# %% ../../nbs/data/01a_source.ipynb #de6de37c
+def _schema(file):
+    try: return pq.read_schema(file)
+    except pa.ArrowInvalid as e: raise unreadable(e, [file]) from e
+
+def _check_zones(files, schemas):
+    "A column has a time zone in all files, or in none."
+    first = {}
+    for file, schema in zip(files, schemas):
+        for f in schema:
+            if not pa.types.is_timestamp(f.type): continue
+            before, zoned = first.setdefault(f.name, (file, f.type.tz is not None))
+            if zoned != (f.type.tz is not None): raise DataError(f"column '{f.name}' mixes time zones: '{before}' has {'one' if zoned else 'none'} and '{file}' has {'none' if zoned else 'one'}; convert it in one of them")
+
+PACKED = {'.gz': 'gzip', '.zst': 'zstd'}
+
+def _check_end(file):
+    "A packed file reaches to its end."
+    if not (how := PACKED.get(Path(file).suffix.lower())): return
+    try:
+        with pa.input_stream(str(file), compression=how) as stream:
+            while stream.read(1 << 22): pass
+    except OSError as e: raise DataError(f"'{file}' cannot be read to its end: {e}; it may have been cut short, so fetch it again") from e
+
 # %% ../../nbs/data/01a_source.ipynb #01a5f023
 def _open_parquet(files):
-    check_names(pq.read_schema(files[0]).names)
+    schemas = [_schema(f) for f in files]
+    for schema in schemas: check_names(schema.names)
+    _check_zones(files, schemas)
     return connect().read_parquet(files, union_by_name=len(files) > 1)
 
 def _open_csv(files, every_row):
+    for file in files: _check_end(file)
     connection, how = connect(), dict(union_by_name=len(files) > 1) | (dict(sample_size=-1) if every_row else {})
     table = connection.read_csv(files, **how)
     header = connection.read_csv(files[:1], header=False, all_varchar=True).limit(1).execute().iloc[0]

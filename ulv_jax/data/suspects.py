@@ -6,6 +6,7 @@
 __all__ = ['suspects']
 
 # %% ../../nbs/data/08b_suspects.ipynb #5a000004
+from dataclasses import replace
 from functools import partial
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from .events import Events
 from .rows import THREADS, Rows, changes, in_threads, whole_users
-from .rules import Limits
+from .rules import Limits, _paces, _stripped
 
 # %% ../../nbs/data/08b_suspects.ipynb #5a000008
 def _twins(new, time):
@@ -22,23 +23,30 @@ def _twins(new, time):
     return same
 
 def _busy(run, time, most, length):
-    "Users with more than `most` rows within a length of time (microseconds); `run` numbers the user of each row."
-    busy = np.zeros(run[-1] + 1, bool)
-    if np.bincount(run).max() > most: busy[run[most:][(time[most:] - time[:len(time) - most] < length) & (run[most:] == run[:len(run) - most])]] = True
+    "Users with more than `most` (one number for each) rows within a length of time (microseconds); `run` numbers the user of each row."
+    busy, many = np.zeros(run[-1] + 1, bool), np.bincount(run) > most
+    if not many.any(): return busy
+    at = np.flatnonzero(many[run])
+    before = at - most[run[at]]
+    at, before = at[before >= 0], before[before >= 0]
+    busy[run[at[(run[at] == run[before]) & (time[at] - time[before] < length)]]] = True
     return busy
 
 # %% ../../nbs/data/08b_suspects.ipynb #5a00000b
-def _text(names): return pc.utf8_lower(names.cast(pa.string()))
+def _text(names):
+    names = pa.array([None if v is None else str(v) for v in names.to_pylist()], pa.string()) if pa.types.is_floating(names.type) else names   # 3.0, as DuckDB has it
+    return pc.utf8_lower(names.cast(pa.string()))
 
 def _odd_users(users, limits):
     "Ids with spaces around them, and ids that name nobody."
     bare = pc.utf8_trim_whitespace(_text(users))
-    return pc.or_(pc.not_equal(bare, _text(users)), pc.is_in(bare, pa.array(limits.no_user))).to_numpy(zero_copy_only=False)
+    return pc.or_(pc.not_equal(bare, _text(users)), pc.is_in(bare, pa.array(limits.no_user, pa.string()))).to_numpy(zero_copy_only=False)
 
 def _odd_items(items, limits):
     "Items whose name has that of something which is no product in it."
+    if not limits.no_product: return np.zeros(len(items), bool)
     codes = items.dictionary_encode()
-    odd = pc.match_substring_regex(_text(codes.dictionary), limits.no_product.lower()).to_numpy(zero_copy_only=False)
+    odd = pc.match_substring_regex(pc.ascii_trim_whitespace(_text(codes.dictionary)), limits.no_product, ignore_case=True).to_numpy(zero_copy_only=False)
     return np.append(odd, False)[pc.fill_null(codes.indices, len(odd)).to_numpy()]
 
 # %% ../../nbs/data/08b_suspects.ipynb #5a00000e
@@ -48,20 +56,27 @@ def _odd_times(time, limits):
     early, late = pd.Timestamp(limits.earliest).value // 1000, limits.last().value // 1000
     return (time < early) | (time >= late) if time.min() < early or time.max() >= late else np.zeros(len(time), bool)
 
-def _is_suspect(block, run, new, time, limits, purchase):
+def _most(users, limits, aside):
+    "Rows kept that each user may have in a minute, and in a day; those set aside count there, too."
+    gone = aside.reindex(users.to_pandas(), fill_value=0)
+    return [np.maximum(limit - gone[name].to_numpy(), 0) for name, limit in (('per_minute', limits.per_minute), ('per_day', limits.per_day))]
+
+def _is_suspect(block, run, new, time, limits, purchase, aside):
     found = _twins(new, time) | (block['event'].indices.to_numpy() == purchase) | _odd_times(time, limits)
     for name in ('price' if 'price' in block.schema.names else 'value', 'order_id'):
         if name in block.schema.names: found |= block[name].is_valid().to_numpy(zero_copy_only=False)
-    users = _odd_users(block['user_id'].filter(pa.array(new)), limits)
-    for most, length in ((limits.per_minute, 60_000_000), (limits.per_day, DAY_US)): users |= _busy(run, time, most, length)
+    ids = block['user_id'].filter(pa.array(new))
+    users = _odd_users(ids, limits)
+    for most, length in zip(_most(ids, limits, aside), (60_000_000, DAY_US)): users |= _busy(run, time, most, length)
     if users.any(): found |= users[run]
     return found | _odd_items(block['item_id'], limits) if 'item_id' in block.schema.names else found
 
-def _look(block, limits, purchase):
+# %% ../../nbs/data/08b_suspects.ipynb #011e95f6
+def _look(block, limits, purchase, aside):
     "Suspect or not; users and days of the others."
     new = changes(block['user_id'])
     run, time = np.cumsum(new) - 1, block['timestamp'].cast(pa.timestamp('us')).view(pa.int64()).to_numpy()
-    found = _is_suspect(block, run, new, time, limits, purchase)
+    found = _is_suspect(block, run, new, time, limits, purchase, aside)
     return block.filter(pa.array(found)), np.flatnonzero(found), len(block), *_beyond(block, run, new, time, ~found)
 
 def _beyond(block, run, new, time, rest):
@@ -72,6 +87,17 @@ def _beyond(block, run, new, time, rest):
     n = np.bincount(days - low)
     return block['user_id'].filter(pa.array(new)).filter(pa.array(users)), pd.Series(n[n > 0], index=low + np.flatnonzero(n))
 
+# %% ../../nbs/data/08b_suspects.ipynb #04739b3c
+def _aside(events):
+    "`per_minute`, `per_day`: most rows set aside of each user in one."
+    t = events.aside.filter(events.aside.user_id.notnull(), events.aside.timestamp.notnull())
+    return _paces(t.select('timestamp', user_id=_stripped(t.user_id))).execute().set_index('user_id')
+
+def _mended(users):
+    "Names that lose the spaces around them, as they are then."
+    bare, text = pc.utf8_trim_whitespace(_text(users)), _text(users)
+    return {*bare.filter(pc.not_equal(bare, text)).to_pylist()}
+
 # %% ../../nbs/data/08b_suspects.ipynb #5a00000f
 def suspects(
     events:Events,
@@ -79,11 +105,13 @@ def suspects(
 ) -> tuple|None: # (suspect rows with their `row`, users of the others, days of the others); None where the rows do not lie sorted, or most are suspect
     "Rows that a rule could apply to."
     if not events.rows: return None
-    look = partial(_look, limits=limits, purchase=events.kinds.index(events.purchase))
+    look = partial(_look, limits=limits, purchase=events.kinds.index(events.purchase), aside=_aside(events))
     kept, places, users, days, start = [], [], [], [], 0
     for part, at, n, owners, daily in in_threads(look, whole_users(events.rows.batches(events.table.columns)), THREADS):
         kept.append(part); places.append(at + start); users.append(owners); days.append(daily)
         start += n
         if sum(map(len, kept)) > max(start, 1_000_000) / 2: return None   # to ask of all rows is as quick
     table = pa.Table.from_batches(kept).append_column('row', pa.array(np.concatenate(places)))
+    more = _mended(table['user_id'].unique()) - {*limits.no_user}
+    if more: return suspects(events, replace(limits, no_user=(*limits.no_user, *sorted(more))))   # once more, and look at them as well
     return table, pa.concat_arrays(users), pd.concat(days).groupby(level=0).sum()
