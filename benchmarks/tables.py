@@ -192,10 +192,19 @@ def show(n, rows):
     print(f'| way | seconds | times {rows[0]["way"]} | processor seconds | times {rows[0]["way"]} | peak GB | features | seconds to load the libraries |\n|---|---|---|---|---|---|---|---|')
     for r in rows: print(f"| {r['way']} | {r['wall_s']:.1f} | {r['wall_s']/rows[0]['wall_s']:.2f} | {r['cpu_s']:.1f} | {r['cpu_s']/rows[0]['cpu_s']:.2f} | {r['peak_gb']:.2f} | {r['features']} | {r['import_s']:.1f} |", flush=True)
 
+def keep(path, n, rows):
+    "Put the figures into a CSV file, which tutorials/02_your_own_data shows."
+    import pandas as pd
+    base = rows[0]
+    new = pd.DataFrame([dict(events=n, way=r['way'], seconds=round(r['wall_s'], 1), times=round(r['wall_s']/base['wall_s'], 2), peak_gb=round(r['peak_gb'], 2)) for r in rows])
+    if os.path.exists(path): new = pd.concat([pd.read_csv(path), new]).drop_duplicates(['events', 'way'], keep='last').sort_values('events', kind='stable')
+    new.to_csv(path, index=False)
+
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument('--events', default='10e6', help='how many; several with commas'); p.add_argument('--only', help='ways, with commas: ' + ', '.join(WAYS))
     p.add_argument('--rounds', type=int, default=1, help='of which the fastest of each way counts')
+    p.add_argument('--out', help='CSV file that the figures are added to, which tutorials/02_your_own_data shows')
     p.add_argument('--profile', action='store_true', help='how the time of ulv_clean divides'); p.add_argument('--log', help='a log of that kind instead of a simulated one'); p.add_argument('--one', help=argparse.SUPPRESS)
     a = p.parse_args()
     if a.one: return one(a.one, a.log)
@@ -207,6 +216,7 @@ def main():
         rows = fastest(a.only.split(',') if a.only else list(WAYS), path, a.rounds)
         check_agree(rows)
         show(n, rows)
+        if a.out: keep(a.out, n, rows)
         for r in rows:
             if r['way'] in first: print(f"\n{r['way']}: {n / first[r['way']][0]:.0f} times the events in {r['wall_s'] / first[r['way']][1]:.1f} times the time")
             first.setdefault(r['way'], (n, r['wall_s']))
