@@ -15,6 +15,8 @@ from typing import Annotated, Optional
 import typer
 
 # %% ../nbs/cli.ipynb #0a97f9f2
+class _Stopped(KeyboardInterrupt): "Ctrl-C, in the words of a command; those of a training speak to whoever calls it from Python."
+
 def clear_errors(command):
     "A command whose input errors are one sentence on standard error, with exit code 2."
     @wraps(command)
@@ -24,7 +26,7 @@ def clear_errors(command):
         except (DataError, ImportError) as e: message, code = str(e), 2
         except OSError as e: message, code = f'{e.filename or "file"}: {e.strerror or e}; nothing was written half', 2
         except FloatingPointError as e: message, code = str(e), 1
-        except KeyboardInterrupt as e: message, code = str(e) or 'stopped; what was not finished has not been written', 130
+        except KeyboardInterrupt as e: message, code = str(e) if isinstance(e, _Stopped) else 'stopped; what was not finished has not been written', 130
         typer.echo(f'ulv: {message}', err=True)
         raise typer.Exit(code)
     return run
@@ -154,12 +156,13 @@ def _state_folder(model, asked, out):
     from ulv_jax.data.errors import DataError
     from ulv_jax.models.base import make_forecaster
     folder = Path(asked or f'{out}-unfinished')
+    if folder.exists() and not folder.is_dir(): raise DataError(f"'{folder}' is a file: --checkpoint must name a folder")
     if getattr(make_forecaster(model), 'keep_state', lambda folder: False)(folder): return folder   # a family that learns for long has it
     if asked: raise DataError(f"'{model}' keeps no state while it learns: leave --checkpoint out, or choose a network, such as lstm")
 
 def _fit_or_say(log, cutoff, horizon, model, seed, state):
     try: return _fit(log, cutoff, horizon, model, seed, state)
-    except KeyboardInterrupt: raise KeyboardInterrupt(_stopped(state)) from None
+    except KeyboardInterrupt: raise _Stopped(_stopped(state)) from None
 
 def _forget(state):
     if state is None: return

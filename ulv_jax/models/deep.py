@@ -45,9 +45,13 @@ def _long_enough(training, offsets): return replace(training, row_length=max(tra
 @register('boosted_deep')
 class DeepForecaster(LightGBMForecaster):
     "Two-stage boosting on the features and on what a network holds of a history."
+    checkpoint = None   # folder for the state of the network while it learns
+
     def __init__(self, seed:int=0, network:str='gru', training:Training=Training(), members:int=3, selected:bool=False, **settings):
         super().__init__(seed, members, selected)   # seeds of the trees to average; only features that say something
         self.network, self.training, self.settings = network, training, {'n_hidden': 16} | settings   # settings of the network, by name
+
+    def keep_state(self, folder) -> bool: self.checkpoint = folder; return True
 
     def _fit(self, snapshots):
         middle = len(snapshots)//2
@@ -68,7 +72,7 @@ class DeepForecaster(LightGBMForecaster):
 def _reader(model):
     kind = type(make_forecaster(model.network))
     if not issubclass(kind, SequenceForecaster): raise DataError(f"'{model.network}' reads no sequence: name a network such as 'gru' or 'lstm'")
-    return kind(model.seed, training=model.training, **model.settings)
+    return kind(model.seed, training=model.training, **{'checkpoint': model.checkpoint} | model.settings)
 
 def _fit_trees(model, snapshots, network):
     model.inputs_ = fit_inputs(list(snapshots), Encoding(many='code'), selected=model.selected, scaled=False)

@@ -12,9 +12,10 @@ import numpy as np
 import pandas as pd
 from flax import nnx
 from ..data.errors import DataError
+from .base import Forecaster, inside
 from .members import member
 from .module import Module
-from .sequence import SequenceForecaster, _rows_for
+from .sequence import _rows_for
 from .training import answer_all
 
 # %% ../../nbs/models/03d_value_and_item.ipynb #5b4eb74f
@@ -47,12 +48,13 @@ def _check_item(model):
 
 # %% ../../nbs/models/03d_value_and_item.ipynb #6557e685
 def next_items(
-    model:SequenceForecaster,   # fitted with a head such as 'mission+next_item'
+    model:Forecaster,           # fitted with a head such as 'mission+next_item'; or one around such a network
     snapshot,
     n:int=10,                   # items a user, at most
     new_only:bool=False,        # leave out what is among his steps
 ) -> pd.DataFrame: # columns user, rank (from 1), item, probability; the best of a user first; fewer rows if fewer are left
     "What each user will take next."
+    model = inside(model).get('network_', model)
     _check_item(model)
     ids, (x, offsets) = np.array(next(v.ids for v in model.inputs_.names if v.part == 'item'), object), model._read(snapshot)
     if not 1 <= n <= len(ids): raise DataError(f'{n} items were asked for, but {len(ids)} are known by name: ask for 1 to {len(ids)}')
