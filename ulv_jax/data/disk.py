@@ -54,12 +54,15 @@ def _written(reader, cuts, folder):
 def _nullable(schema): return pa.schema([pa.field(f.name, f.type) for f in schema])
 
 # %% ../../nbs/data/01da_disk.ipynb #01da000e
+def with_names(table, kinds):
+    "The table, its events no longer numbers into `kinds` but names."
+    names = pa.DictionaryArray.from_arrays(table['event'].combine_chunks(), pa.array(kinds, pa.string()))
+    return table.set_column(table.column_names.index('event'), 'event', names)
+
 def _range(path, kinds):
     with pa.OSFile(str(path)) as file: table = pa.ipc.open_stream(file).read_all()
     path.unlink()
-    at = table.column_names.index('event')
-    codes = table['event'].combine_chunks()
-    return sort_rows(table.set_column(at, 'event', pa.DictionaryArray.from_arrays(codes, pa.array(kinds, pa.string()))))
+    return sort_rows(with_names(table, kinds))
 
 def _named_schema(schema):
     return _nullable(schema).set(schema.get_field_index('event'), pa.field('event', pa.dictionary(pa.int16(), pa.string())))

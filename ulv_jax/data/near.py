@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from ibis.util import gen_name
 from .errors import DataError
-from .disk import sort_to_file
+from .disk import sort_to_file, with_names
 from .rows import BLOCK, Rows, sort_rows
 
 # %% ../../nbs/data/01e_near.ipynb #01e00007
@@ -47,14 +47,10 @@ def _usable(coded, code, parted):
     connection.con.unregister(whole.get_name())   # else the connection would hold the unsorted rows, too
     return [table, aside]
 
-def _with_names(table, kinds):
-    event = pa.DictionaryArray.from_arrays(table['event'].combine_chunks(), pa.array(kinds, pa.string()))
-    return table.set_column(table.column_names.index('event'), 'event', event)
-
 def _in_memory(coded, kinds, purchase, parted, n):
     found = _usable(coded, _code(kinds, purchase), parted)
     aside = found.pop()
-    table = sort_rows(_with_names(found.pop(), kinds))   # held by nobody else, so that it can go column by column
+    table = sort_rows(with_names(found.pop(), kinds))   # held by nobody else, so that it can go column by column
     return as_table(table, coded.get_backend()), aside.mutate(event=_named(aside.event, kinds)), Rows(table, kinds)
 
 # %% ../../nbs/data/01e_near.ipynb #01e0000a
@@ -111,13 +107,14 @@ def paid_here(
     return pc.or_(pc.is_valid(rows.source['value'].combine_chunks()), pc.equal(event, _code(rows.kinds, purchase)))
 
 def _paid(table, rows, purchase, n):
-    if rows is None or isinstance(rows.source, Path): return kept_if_few(table.filter(table.value.notnull() | (table.event == purchase)), n)
+    there = table.filter(table.value.notnull() | (table.event == purchase))
+    if rows is None or isinstance(rows.source, Path): return kept_if_few(there, n)
     mask = paid_here(rows, purchase)
-    if (pc.sum(mask).as_py() or 0) * 4 >= n: return table.filter(table.value.notnull() | (table.event == purchase))
+    if (pc.sum(mask).as_py() or 0) * 4 >= n: return there
     part, connection = rows.source.filter(mask), table.get_backend()
-    there = as_table(part, connection)
-    kept = there.cache()
-    connection.con.unregister(there.get_name())
+    found = as_table(part, connection)
+    kept = found.cache()
+    connection.con.unregister(found.get_name())
     return kept
 
 # %% ../../nbs/data/01e_near.ipynb #c7162ebf
