@@ -1,18 +1,19 @@
 """From a Parquet log to arrays ready for training: this library beside careful pandas and Polars.
 
     python benchmarks/tables.py --events 10e6            # all four ways, one after the other, each in its own process
-    python benchmarks/tables.py --events 10e6 --rounds 3           # the fastest of three, taken in turns
+    python benchmarks/tables.py --events 10e6 --rounds 5           # the middle one of five rounds, taken in turns, and the fastest
     python benchmarks/tables.py --events 100e6 --only ulv,ulv_clean
     python benchmarks/tables.py --events 10e6,100e6 --only ulv     # and how the time grows
     python benchmarks/tables.py --events 10e6 --profile            # how the time of `ulv_clean` divides
 
 Work, from the file to arrays; loading the libraries is timed apart: the features of every customer (recency, frequency, money, five windows, each kind of event, rhythm, orders, first order)
 and the last 64 steps of each as float32. Every process reads the same file, uses the same two threads, and reports its wall
-clock, its processor time and its peak memory; the figures are ratios of one run. Memory that a machine hands out for the first
-time is slow, so that the first of a run may be disturbed: take several rounds. All ways must agree: the sums of features
+clock, its processor time and its peak memory; the figures are ratios of one run. Memory that a virtual machine hands out for the
+first time is slow, so that single runs are disturbed: take several rounds. The times are those of the middle round, the ratios the
+middle one of the ratios within each round; the fastest is told as well. All ways must agree: the sums of features
 that all of them have, the number of customers, of steps, and the sums of the fields of the steps.
 """
-import argparse, json, os, resource, subprocess, sys, tempfile, time
+import argparse, json, os, resource, statistics, subprocess, sys, tempfile, time
 from pathlib import Path
 
 THREADS = 2
@@ -176,10 +177,15 @@ def run(way, path):
     if done.returncode: print(f'{way} failed ({done.returncode}): {done.stderr.strip().splitlines()[-1:]}', file=sys.stderr); return None
     return json.loads(done.stdout.splitlines()[-1])
 
-def fastest(ways, path, rounds):
-    "The figures of each way, of its fastest round."
-    runs = [[r for r in (run(way, path) for way in ways) if r] for _ in range(rounds)]
-    return [min((r for rows in runs for r in rows if r['way'] == way), key=lambda r: r['wall_s']) for way in ways if any(r['way'] == way for rows in runs for r in rows)]
+def middle(ways, path, rounds):
+    "The figures of each way, of its middle round, with the fastest and the middle ratio to the first way."
+    runs = [{r['way']: r for r in (run(way, path) for way in ways) if r} for _ in range(rounds)]
+    there = [way for way in ways if all(way in r for r in runs)]
+    ratio = lambda way, what: statistics.median(r[way][what] / r[there[0]][what] for r in runs)
+    def row(way):
+        walls = sorted((r[way] for r in runs), key=lambda r: r['wall_s'])
+        return walls[(rounds - 1) // 2] | dict(fastest_s=walls[0]['wall_s'], times=ratio(way, 'wall_s'), times_cpu=ratio(way, 'cpu_s'), peak_gb=max(r['peak_gb'] for r in walls))
+    return [row(way) for way in there]
 
 def check_agree(rows):
     "Every way has the same sums, to what float32 and the order of adding allow."
@@ -189,21 +195,20 @@ def check_agree(rows):
 
 def show(n, rows):
     print(f'\n{n:,} events, {rows[0]["sums"]["customers"]:,} customers, {rows[0]["sums"]["steps"]:,} steps, {THREADS} threads; all ways agree\n')
-    print(f'| way | seconds | times {rows[0]["way"]} | processor seconds | times {rows[0]["way"]} | peak GB | features | seconds to load the libraries |\n|---|---|---|---|---|---|---|---|')
-    for r in rows: print(f"| {r['way']} | {r['wall_s']:.1f} | {r['wall_s']/rows[0]['wall_s']:.2f} | {r['cpu_s']:.1f} | {r['cpu_s']/rows[0]['cpu_s']:.2f} | {r['peak_gb']:.2f} | {r['features']} | {r['import_s']:.1f} |", flush=True)
+    print(f'| way | seconds | fastest | times {rows[0]["way"]} | processor seconds | times {rows[0]["way"]} | peak GB | features | seconds to load the libraries |\n|---|---|---|---|---|---|---|---|---|')
+    for r in rows: print(f"| {r['way']} | {r['wall_s']:.1f} | {r['fastest_s']:.1f} | {r['times']:.2f} | {r['cpu_s']:.1f} | {r['times_cpu']:.2f} | {r['peak_gb']:.2f} | {r['features']} | {r['import_s']:.1f} |", flush=True)
 
 def keep(path, n, rows):
     "Put the figures into a CSV file, which tutorials/02_your_own_data shows."
     import pandas as pd
-    base = rows[0]
-    new = pd.DataFrame([dict(events=n, way=r['way'], seconds=round(r['wall_s'], 1), times=round(r['wall_s']/base['wall_s'], 2), peak_gb=round(r['peak_gb'], 2)) for r in rows])
+    new = pd.DataFrame([dict(events=n, way=r['way'], seconds=round(r['wall_s'], 1), fastest=round(r['fastest_s'], 1), times=round(r['times'], 2), peak_gb=round(r['peak_gb'], 2)) for r in rows])
     if os.path.exists(path): new = pd.concat([pd.read_csv(path), new]).drop_duplicates(['events', 'way'], keep='last').sort_values('events', kind='stable')
     new.to_csv(path, index=False)
 
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument('--events', default='10e6', help='how many; several with commas'); p.add_argument('--only', help='ways, with commas: ' + ', '.join(WAYS))
-    p.add_argument('--rounds', type=int, default=1, help='of which the fastest of each way counts')
+    p.add_argument('--rounds', type=int, default=1, help='of which the middle one of each way counts')
     p.add_argument('--out', help='CSV file that the figures are added to, which tutorials/02_your_own_data shows')
     p.add_argument('--profile', action='store_true', help='how the time of ulv_clean divides'); p.add_argument('--log', help='a log of that kind instead of a simulated one'); p.add_argument('--one', help=argparse.SUPPRESS)
     a = p.parse_args()
@@ -213,12 +218,12 @@ def main():
         path = Path(a.log or Path(tempfile.gettempdir())/f'ulv_bench_{n}.parquet')
         if not path.exists(): write_log(n, path)
         if a.profile: profile(str(path)); continue
-        rows = fastest(a.only.split(',') if a.only else list(WAYS), path, a.rounds)
+        rows = middle(a.only.split(',') if a.only else list(WAYS), path, a.rounds)
         check_agree(rows)
         show(n, rows)
         if a.out: keep(a.out, n, rows)
         for r in rows:
-            if r['way'] in first: print(f"\n{r['way']}: {n / first[r['way']][0]:.0f} times the events in {r['wall_s'] / first[r['way']][1]:.1f} times the time")
-            first.setdefault(r['way'], (n, r['wall_s']))
+            if r['way'] in first: print(f"\n{r['way']}: {n / first[r['way']][0]:.0f} times the events in {r['wall_s'] / first[r['way']][1]:.1f} times the time (the fastest rounds: {r['fastest_s'] / first[r['way']][2]:.1f})")
+            first.setdefault(r['way'], (n, r['wall_s'], r['fastest_s']))
 
 if __name__ == '__main__': main()

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 from .events import Events
-from .features import before, days_before, exact_sum, whole_sum
+from .features import DAY_US, before, days_before, microseconds, whole_sum
 from .rows import THREADS, changes, give_back, in_threads, whole_users
 
 # %% ../../nbs/data/03a_behaviour.ipynb #b7493a69
@@ -25,13 +25,14 @@ def window_features(
 ) -> pd.DataFrame: # purchases_7d, spend_7d, ... by user with money in the longest window
     "Purchase days and spend of every user in the last days before the cutoff."
     since = {w: cutoff - pd.Timedelta(days=w) for w in windows}
-    days = days_before(events, cutoff).filter(lambda t: t.day >= ibis.timestamp(min(since.values()).floor('D').to_pydatetime()))
+    days = days_before(events, cutoff)
+    days = days.where(days.day * DAY_US >= microseconds(min(since.values()).floor('D')))
     columns = {}
     for w, start in since.items():
-        inside = days.day >= ibis.timestamp(start.to_pydatetime())
-        columns |= {f'purchases_{w}d': whole_sum(days.bought, inside), f'spend_{w}d': exact_sum(days.spend, inside)}
-    frame = days.group_by('user_id').aggregate(**columns).execute().set_index('user_id').astype(float).fillna(0.)
-    return frame.assign(**{f'{what}_{w}d': np.nan for w in unseen(events, since) for what in ('purchases', 'spend')})
+        inside = days.day * DAY_US >= microseconds(start)
+        columns |= {f'purchases_{w}d': days.sum(days.bought & inside), f'spend_{w}d': days.sum(days.spend * inside) / 1e6}
+    dark = {f'{what}_{w}d': np.nan for w in unseen(events, since) for what in ('purchases', 'spend')}
+    return pd.DataFrame(columns, days.users).assign(**dark)
 
 def unseen(events:Events, since:dict) -> list: # the windows that begin before the log
     "Which windows reach back to where nobody watched."
@@ -53,7 +54,7 @@ def _kinds_here(block, n_kinds, cutoff, since):
     first = time[starts]
     seen = first < cutoff
     late = [count(recent[time[recent] >= s]) for s in since]
-    return [block['user_id'].take(pa.array(starts[seen])), *(x[seen] for x in (count(everything), last.reshape(-1, n_kinds), first, *late))]
+    return [block['user_id'].take(pa.array(starts[seen])), *(x.T[..., seen] for x in (count(everything), last.reshape(-1, n_kinds), first, *late))]
 
 # %% ../../nbs/data/03a_behaviour.ipynb #29fac070
 def _kinds_there(events, cutoff, since):
@@ -62,7 +63,7 @@ def _kinds_there(events, cutoff, since):
     late = {f'late_{i}': whole_sum(t.timestamp >= ibis.timestamp(start.to_pydatetime())) for i, start in enumerate(since)}
     t = t.group_by(['user_id', 'kind']).aggregate(n=t.count(), last=t.timestamp.max(), first=t.timestamp.min(), **late).execute()
     row, users = pd.factorize(t['user_id'], sort=True)
-    shape = (len(users), len(events.kinds))
+    shape = (len(events.kinds), len(users))
     micro = {c: t[c].to_numpy('datetime64[us]').astype(np.int64) for c in ('last', 'first')}
     first = np.full(len(users), np.iinfo(np.int64).max)
     np.minimum.at(first, row, micro['first'])
@@ -71,18 +72,16 @@ def _kinds_there(events, cutoff, since):
 
 def _spread(x, row, column, shape, empty):
     block = np.full(shape, empty)
-    block[row, column] = x
+    block[column, row] = x
     return block
 
 # %% ../../nbs/data/03a_behaviour.ipynb #29fac071
-def _micro(time): return np.datetime64(time, 'us').astype(np.int64)
-
 def _by_kind(events, cutoff, since):
-    "users; how often [user, kind], last, first [user], and how often in each window."
+    "users; how often [kind, user], last, first [user], and how often in each window."
     if not events.rows: return _kinds_there(events, cutoff, since)
-    work = partial(_kinds_here, n_kinds=len(events.kinds), cutoff=_micro(cutoff), since=[_micro(s) for s in since])
+    work = partial(_kinds_here, n_kinds=len(events.kinds), cutoff=microseconds(cutoff), since=[microseconds(s) for s in since])
     users, *parts = map(list, zip(*in_threads(work, whole_users(events.rows.batches(('user_id', 'timestamp', 'event'))), THREADS)))
-    found = [pa.chunked_array(users).to_pandas().to_numpy(), *(np.concatenate(parts.pop(0)) for _ in range(len(parts)))]   # each freed once it is joined
+    found = [pa.chunked_array(users).to_pandas().to_numpy(), *(np.concatenate(parts.pop(0), axis=-1) for _ in range(len(parts)))]   # each freed once it is joined
     give_back()
     return found
 
@@ -93,36 +92,45 @@ def kind_features(
     events:Events,
     cutoff:pd.Timestamp,
     windows:tuple=RECENT,   # days before the cutoff
+    users:pd.Index|None=None,   # of whom alone, in this order; each has an event before the cutoff
 ) -> pd.DataFrame: # n_<kind>, n_<kind>_7d, ..., days_since_<kind>, and tenure, by user; a kind never seen of a user: 0 and NaN
     "How often each kind of event happened to every user, and how long ago it was."
     since = {w: cutoff - pd.Timedelta(days=w) for w in windows}
-    users, n, last, first, *late = _by_kind(events, cutoff, list(since.values()))
+    found, n, last, first, *late = _by_kind(events, cutoff, list(since.values()))
+    known = np.flatnonzero(n.any(-1))   # kinds seen by the cutoff; the others are still to come
+    users, these = (found, slice(None)) if users is None else (users, pd.Index(found).get_indexer(users))
     dark = unseen(events, since)
-    days_ago = lambda x: np.where(x == NEVER, np.nan, (_micro(cutoff) - np.where(x == NEVER, 0, x)) / 86_400e6)
-    blocks = {'n_{}': n, **{f'n_{{}}_{w}d': np.full(n.shape, np.nan) if w in dark else x for w, x in zip(windows, late)}, 'days_since_{}': days_ago(last)}
-    known = np.flatnonzero(n.any(0))   # kinds seen by the cutoff; the others are still to come
-    columns = {name.format(events.kinds[i]): block[:, i].astype(float) for name, block in blocks.items() for i in known}
-    return pd.DataFrame(columns | {'tenure': days_ago(first)}, index=pd.Index(users, name='user_id'), copy=False)
+    counts = {'n_{}': n, **{f'n_{{}}_{w}d': x for w, x in zip(windows, late) if w not in dark}}
+    columns = {name.format(events.kinds[i]): block[i][these].astype(float) for name, block in counts.items() for i in known}
+    columns |= {f'n_{events.kinds[i]}_{w}d': np.nan for w in dark for i in known}
+    columns |= {f'days_since_{events.kinds[i]}': _days(cutoff, last[i][these]) for i in known}
+    names = [name.format(events.kinds[i]) for name in ('n_{}', *(f'n_{{}}_{w}d' for w in windows), 'days_since_{}') for i in known]
+    return pd.DataFrame({name: columns[name] for name in names} | {'tenure': _days(cutoff, first[these])}, index=pd.Index(users, name='user_id'), copy=False)
+
+def _days(cutoff, time): return np.where(time == NEVER, np.nan, (microseconds(cutoff) - time) / DAY_US)
+
+# %% ../../nbs/data/03a_behaviour.ipynb #76605301
+def _rhythm_sums(days):
+    gap = np.diff(days.day, prepend=0)
+    gap[days.starts] = 0   # there was none before
+    cents = np.floor(np.maximum(days.spend, 0.) / 1e4 + .5)
+    weekend = (days.day + 3) % 7 >= 5   # 1970 began on a Thursday
+    return {k: days.sum(x) for k, x in dict(total=days.day, squares=gap * gap, weighted=cents * days.day, cents=cents, weekend=weekend).items()}
 
 # %% ../../nbs/data/03a_behaviour.ipynb #23c8b364
-def _purchase_days(events, cutoff):
-    days = days_before(events, cutoff)
-    days = days.filter(days.bought)
-    number = days.day.epoch_seconds() // 86_400
-    days = days.mutate(number=number, cents=(days.spend.clip(lower=0.)*100).round().cast('int64'), weekend=(days.day.day_of_week.index() >= 5).cast('int64'))
-    return days.mutate(gap=days.number - days.number.lag().over(ibis.window(group_by='user_id', order_by='number')))
-
 def rhythm_features(
     events:Events,
     cutoff:pd.Timestamp,
 ) -> pd.DataFrame: # gap_cv, trend, spend_trend, weekend_share, best_day by customer; NaN where undefined
     "How steady, how recent and how big the purchases are."
-    d = _purchase_days(events, cutoff)
-    t = d.group_by('user_id').aggregate(n=d.count(), first=d.number.min(), last=d.number.max(), total=whole_sum(d.number), squares=whole_sum(d.gap*d.gap),
-        weighted=whole_sum(d.cents*d.number), cents=whole_sum(d.cents), weekend=whole_sum(d.weekend), best_day=d.spend.max()).order_by('user_id').execute().set_index('user_id').astype(float)
-    age = (cutoff.ceil('D') - pd.Timestamp(0)).days - 1 - t['first']
-    gaps, mean = t['n'] - 1, (t['last'] - t['first']) / (t['n'] - 1).where(t['n'] > 1)
-    variance = (t['squares'] / gaps.where(gaps > 1) - mean**2).clip(lower=0.)
-    place = lambda day: 2 * (day - t['first']) / age.where(age > 0) - 1
-    return pd.DataFrame({'gap_cv': np.sqrt(variance) / mean, 'trend': place(t['total'] / t['n']), 'spend_trend': place(t['weighted'] / t['cents'].where(t['cents'] > 0)),
-                         'weekend_share': t['weekend'] / t['n'], 'best_day': t['best_day']}).astype(float)
+    days = days_before(events, cutoff)
+    d = days.where(days.bought)
+    n, first, last, s = d.lengths, d.day[d.starts], d.day[d.ends], _rhythm_sums(d)
+    age = microseconds(cutoff.ceil('D')) // DAY_US - 1 - first
+    known = lambda x, where: np.where(where, x, np.nan)
+    mean = (last - first) / known(n - 1, n > 1)
+    variance = np.maximum(s['squares'] / known(n - 1, n > 2) - mean**2, 0.)
+    place = lambda day: 2 * (day - first) / known(age, age > 0) - 1
+    best = np.maximum.reduceat(d.spend, d.starts) / 1e6 if len(n) else np.zeros(0)
+    return pd.DataFrame({'gap_cv': np.sqrt(variance) / mean, 'trend': place(s['total'] / n), 'spend_trend': place(s['weighted'] / known(s['cents'], s['cents'] > 0)),
+                         'weekend_share': s['weekend'] / n, 'best_day': best}, d.users)

@@ -14,7 +14,7 @@ import ibis
 import pandas as pd
 from .columns import LARGEST, Columns, _number, _users, _values, check_columns, trimmed, used_columns
 from .errors import DataError
-from .near import Kept, has_kind, kept_near
+from .near import Kept, has_kind, kept_near, parted
 from .rows import Rows, span as sorted_span
 from .source import _is_csv, numbers_among_text, open_table, unreadable
 from .times import _times, check_zone
@@ -41,12 +41,13 @@ def _canonical(table, columns, purchase, value, clean=_clean):
 # %% ../../nbs/data/02_events.ipynb #855d333c
 def _is_money(t, purchase): return (t.event == purchase) | gives_back(t)
 
-def _reason(t, purchase):
+def _lacks(t, purchase):
+    "Pairs (condition, reason) of the rows that cannot be used."
     cases = [(t.user_id.isnull(), 'no user'), (t.timestamp.isnull(), 'no time'), (t.event.isnull(), 'no kind of event'),
              ((t.event == purchase) & price_of(t).isnull(), 'purchase without a value')]
     if 'price' in t.columns: cases.append((_is_money(t, purchase) & t.cost.isnull(), 'no cost'))
     if 'currency' in t.columns: cases.append((_is_money(t, purchase) & t.currency.isnull(), 'no currency'))
-    return ibis.cases(*cases)
+    return cases
 
 # %% ../../nbs/data/02_events.ipynb #95912d93
 def _log(source, columns, purchase, value):
@@ -59,13 +60,11 @@ def _log(source, columns, purchase, value):
 
 def _computed(table, source, columns, purchase, value):
     check_columns(table, columns)
-    if isinstance(source, ibis.Table) and table.get_backend() is source.get_backend(): return *_parted(_canonical(table, columns, purchase, value).cache(), purchase), None   # it stays where it is
+    if isinstance(source, ibis.Table) and table.get_backend() is source.get_backend():   # it stays where it is
+        log = _canonical(table, columns, purchase, value).cache()
+        return *parted(log, _lacks(log, purchase)), None
     log = _canonical(table, columns, purchase, value, clean=lambda text: text)
-    return kept_near(log.cache() if _is_csv(source) else log, _parted, purchase, clean=_clean)
-
-def _parted(t, purchase):
-    t = t.mutate(reason=_reason(t, purchase))
-    return t.filter(t.reason.isnull()).drop('reason'), t.filter(t.reason.notnull())
+    return kept_near(log.cache() if _is_csv(source) else log, _lacks, purchase, clean=_clean)
 
 # %% ../../nbs/data/02_events.ipynb #018655ab
 def _check_purchases(kept, aside, rows, purchase, event_col):
@@ -159,7 +158,7 @@ def span(
     rows:Rows|None=None,   # the same, sorted: they need no count
 ) -> dict: # first, last, n_rows, n_users
     "From when to when the events are, how many of how many users."
-    if rows: s = sorted_span(rows); return s | dict(first=pd.Timestamp(s['first']), last=pd.Timestamp(s['last']))
+    if rows: s = rows.noted.span if rows.noted else sorted_span(rows); return s | dict(first=pd.Timestamp(s['first']), last=pd.Timestamp(s['last']))
     s = table.aggregate(first=table.timestamp.min(), last=table.timestamp.max(), rows=table.count(), users=table.user_id.nunique()).execute().iloc[0]
     return dict(first=pd.Timestamp(s['first']), last=pd.Timestamp(s['last']), n_rows=int(s['rows']), n_users=int(s['users']))
 

@@ -199,7 +199,7 @@ def _tidy(report):
 def _tidy_on_disk(events, changed, mended):
     t = events.table.get_backend().read_parquet(events.rows.source, file_row_number=True)
     t = t.anti_join(changed, t.file_row_number == changed.row).select(*mended.columns).union(mended)
-    kept, _, rows = kept_near(t, lambda t, purchase: (t, t.filter(ibis.literal(False))), events.purchase)
+    kept, _, rows = kept_near(t, lambda t, purchase: [], events.purchase)
     return kept, rows
 
 # %% ../../nbs/data/09_quality.ipynb #28780866

@@ -25,16 +25,29 @@ from scipy.sparse import coo_array
 def _places(n): return np.int32 if n < 1 << 31 else np.int64   # half the memory to move, where it is enough
 
 def user_numbers(
-    users:pa.Array,   # ids, text or whole numbers
+    users:pa.Array|pa.ChunkedArray,   # ids, text or whole numbers
 ) -> tuple: # (number of each row's user, from 0 and in the order of the ids; the id of each number)
     "A whole number for each row's user."
-    if pa.types.is_integer(users.type) and len(users):
-        low, high = pc.min_max(users).as_py().values()
-        number, wide = np.empty(len(users), _places(4*len(users))), np.uint64 if users.type == pa.uint64() else np.int64   # the difference of two int8 is none
-        if high - low < 4*len(users): return np.subtract(users.to_numpy(), low, out=number, dtype=wide, casting='unsafe'), pa.array(np.arange(high - low + 1, dtype=wide) + wide(low), users.type)
-    codes = users.dictionary_encode()
+    low, high = pc.min_max(users).as_py().values() if pa.types.is_integer(users.type) and len(users) else (0, None)
+    if high is not None and high - low < 4*len(users): return _above(low, users), pa.array(np.arange(high - low + 1, dtype=_wide(users)) + _wide(users)(low), users.type)
+    codes = _in_one_piece(users).dictionary_encode()
     order = pc.array_sort_indices(codes.dictionary)
     return np.argsort(order.to_numpy()).astype(_places(len(users)))[codes.indices.to_numpy()], codes.dictionary.take(order)
+
+def _wide(users): return np.uint64 if users.type == pa.uint64() else np.int64   # the difference of two int8 is none
+
+def _above(low, users):
+    number, end = np.empty(len(users), _places(4*len(users))), 0
+    for part in users.chunks if isinstance(users, pa.ChunkedArray) else [users]:
+        start, end = end, end + len(part)
+        np.subtract(part.to_numpy(), low, out=number[start:end], dtype=_wide(users), casting='unsafe')
+    return number
+
+def _in_one_piece(column):
+    if isinstance(column, pa.Array): return column
+    if pa.types.is_string(column.type) and column.nbytes >= 1 << 31: column = column.cast(pa.large_string())   # more text than an array of texts holds
+    column = column.combine_chunks()
+    return column.chunk(0) if isinstance(column, pa.ChunkedArray) else column
 
 # %% ../../nbs/data/01d_rows.ipynb #r000000q
 THREADS = min(os.cpu_count() or 1, 8)
@@ -89,10 +102,9 @@ def _by_kind(order, time, starts, kind):
 # %% ../../nbs/data/01d_rows.ipynb #3c4179c1
 def _microseconds(times): return times.cast(pa.timestamp('us')).view(pa.int64()).to_numpy()
 
-def _in_one_piece(column):
-    if pa.types.is_string(column.type) and column.nbytes >= 1 << 31: column = column.cast(pa.large_string())   # more text than an array of texts holds
-    column = column.combine_chunks()
-    return column.chunk(0) if isinstance(column, pa.ChunkedArray) else column
+def _repeated(ids, times):
+    if pa.types.is_integer(ids.type): return pa.array(np.repeat(ids.to_numpy(), times))
+    return ids.take(pa.array(np.repeat(np.arange(len(ids), dtype=_places(len(ids))), times)))
 
 # %% ../../nbs/data/01d_rows.ipynb #r000000f
 def sort_rows(
@@ -102,11 +114,11 @@ def sort_rows(
     if not len(table): return table
     names, columns = table.column_names, dict(zip(table.column_names, table.columns))
     del table   # each column goes when its turn has come, if nobody else holds it
-    user, ids = user_numbers(_in_one_piece(columns.pop('user_id')))
+    user, ids = user_numbers(columns.pop('user_id'))
     unit = columns['timestamp'].type
     order, time, starts = order_of(user, _microseconds(_in_one_piece(columns.pop('timestamp'))), len(ids))
     place = pa.array(_by_kind(order, time, starts, _in_one_piece(columns['event']).indices.to_numpy()))
-    known = {'timestamp': pa.array(time).view(pa.timestamp('us')).cast(unit), 'user_id': ids.take(pa.array(np.repeat(np.arange(len(ids)), np.diff(starts))))}
+    known = {'timestamp': pa.array(time).view(pa.timestamp('us')).cast(unit), 'user_id': _repeated(ids, np.diff(starts))}
     moved = in_threads(lambda name: known[name] if name in known else _in_one_piece(columns.pop(name)).take(place), names, THREADS)
     return pa.table(list(moved), names)
 
@@ -118,6 +130,7 @@ class Rows:
     "Rows by user, time and kind."
     source:pa.Table|Path   # in memory, or a Parquet file
     kinds:tuple=()         # of event, sorted
+    noted:object=None      # of a file: what was seen of its rows as they were written
 
     def batches(self, columns, size:int=BLOCK): # -> record batches, in order
         "The rows, a block at a time."
@@ -136,7 +149,8 @@ def with_kinds(
     if at < 0: return batch
     event = batch.column(at)
     event = event if isinstance(event, pa.DictionaryArray) else event.dictionary_encode()
-    codes = np.array([kinds.index(k) for k in event.dictionary.to_pylist()], np.int16)[event.indices.to_numpy()]
+    names, codes = tuple(event.dictionary.to_pylist()), event.indices.to_numpy()
+    codes = codes.astype(np.int16) if names == kinds else np.array([kinds.index(k) for k in names], np.int16)[codes]
     return batch.set_column(at, 'event', pa.DictionaryArray.from_arrays(codes, pa.array(kinds, pa.string())))
 
 # %% ../../nbs/data/01d_rows.ipynb #r000000m
@@ -150,16 +164,17 @@ def changes(
 def whole_users(
     batches,   # record batches with a `user_id`, its rows side by side
 ): # -> record batches
-    "The same rows, cut where a user ends."
-    held = []
+    "The same rows, cut where a user ends; only a user that goes on in the next batch is copied."
+    held = []   # rows of one user, who may go on
     for batch in batches:
         if not len(batch): continue
-        end = int(np.flatnonzero(changes(batch['user_id']))[-1])   # where the last user of the batch begins
-        if held and (end or held[-1]['user_id'][-1] != batch['user_id'][0]):
-            yield _joined([*held, batch[:end]])
-            held = []
-        elif end: yield batch[:end]
-        held.append(batch[end:])
+        starts = np.append(np.flatnonzero(changes(batch['user_id'])), len(batch)).tolist()
+        begin = starts[1] if held and held[-1]['user_id'][-1] == batch['user_id'][0] else 0
+        if begin: held.append(batch[:begin])
+        if begin == len(batch): continue
+        if held: yield _joined(held)
+        if begin < starts[-2]: yield batch[begin:starts[-2]]
+        held = [batch[starts[-2]:]]
     if held: yield _joined(held)
 
 def _joined(batches): return pa.Table.from_batches(batches).combine_chunks().to_batches()[0]

@@ -100,6 +100,8 @@ def _join(t, right, key='row', **missing):
 def _copies(t):
     "Rows that stand there several times: how many `copies`, and the number `nth` 0, 1, ... of each among them."
     same = [c for c in t.columns if c not in ('row', 'bought', 'delivered_value') and not c.startswith('mended_')]
+    at_once = t.group_by('user_id', 'timestamp').aggregate(n=t.count()).filter(lambda g: g.n > 1)   # few, and found without the other columns
+    t = t.semi_join(at_once, [t[c].identical_to(at_once[c]) for c in ('user_id', 'timestamp')])
     counts = t.group_by(same).aggregate(copies=t.count()).filter(lambda g: g.copies > 1)
     lines = t.inner_join(counts, [t[c].identical_to(counts[c]) for c in same]).select('row', *same, 'copies')
     lines = lines.mutate(nth=ibis.row_number().over(ibis.window(group_by=same, order_by='row')))
@@ -121,6 +123,7 @@ def _deliveries(t, copies):
 def _counted(t):
     "The log with `copies`, `nth`, and `delivered`: how often the row's order came."
     copies = _copies(t).cache()
+    if not copies.count().execute(): return t.mutate(**{c: ibis.literal(n, 'int64') for c, n in (('delivered', 1), ('copies', 1), ('nth', 0))})
     once = t.mutate(delivered=ibis.literal(1, 'int64')) if 'order_id' not in t.columns else _join(t, _deliveries(t, copies).cache(), 'order_id', delivered=1)
     return _join(once, copies.select('row', 'copies', 'nth'), copies=1, nth=0)
 
@@ -168,9 +171,11 @@ def _pace(acts, limits):
     return users.filter((users.per_minute > limits.per_minute) | (users.per_day > limits.per_day))
 
 def _rates(t, limits):
-    "`per_minute`, `per_day`: most acts of a user in one; `buyer`: has a purchase; only users above a limit."
+    "`per_minute`, `per_day`: most acts of a user in one; `buyer`: has a purchase; only users above a limit, None if there are none."
     known = t.filter(t.user_id.notnull(), t.timestamp.notnull()).select('user_id', 'timestamp', 'event', 'bought')
-    busy = known.semi_join(_pace(known, limits).select('user_id'), 'user_id').cache()
+    fast = _pace(known, limits).select('user_id').cache()
+    if not fast.count().execute(): return None
+    busy = known.semi_join(fast, 'user_id').cache()
     buyers = t.filter(t.bought).select('user_id').distinct().mutate(buyer=True)
     return _join(_pace(busy.select('user_id', 'timestamp', 'event').distinct(), limits), buyers, 'user_id', buyer=False)
 
@@ -189,13 +194,18 @@ def _again(t, limits):
     found = bought.select('row', since_same=bought.timestamp.delta(before, unit='second'))
     return found.filter(found.since_same <= limits.double_click)
 
+def _with_nulls(t, **types): return t.mutate(**{name: ibis.null(kind) for name, kind in types.items()})
+
 def _marked(events, rules, limits, some=None):
     "All rows of the log, repaired, with what the rules need to know of their neighbours."
-    known = _counted(_mend(_all_rows(events, some), rules, limits, events.purchase)).cache()   # asked several times
-    t = known
-    for extra in (_partners(known), _first_bought(known), _again(known, limits)): t = _join(t, extra.cache())
-    t = _join(t, _rates(known, limits).cache(), 'user_id')
-    return t.mutate(far_out=(t.value > _far_out(known)) & t.bought)
+    lines = _mend(_all_rows(events, some), rules, limits, events.purchase)
+    known, back, rates = _counted(lines), (lines.value < 0).any().execute(), _rates(lines, limits)
+    if back: known = known.cache()   # asked several times
+    extras = (_partners(known), _first_bought(known)) if back else ()
+    t = known if back else _with_nulls(known, partner='timestamp', first_bought='timestamp')   # where nothing was given back
+    for extra in (*extras, _again(known, limits)): t = _join(t, extra.cache())
+    t = _with_nulls(t, per_minute='int64', per_day='int64', buyer='boolean') if rates is None else _join(t, rates.cache(), 'user_id')
+    return t.mutate(far_out=(t.value > _far_out(lines)) & t.bought)
 
 # %% ../../nbs/data/08a_rules.ipynb #762f0d42
 def _reason(name): return lambda t, limits: t.reason == name
@@ -213,7 +223,7 @@ SET_ASIDE = (
     Rule('purchase without a value', 'set aside', 'the amount is unknown, and unknown is not zero', _reason('purchase without a value')),
     Rule('no cost', 'set aside', 'the margin is unknown, and unknown is not zero', _reason('no cost')),
     Rule('no currency', 'set aside', 'an amount of unknown money is an unknown amount', _reason('no currency')),
-    Rule('a user that is nobody', 'set aside', 'an id such as unknown or guest stands for many people', lambda t, limits: trimmed(t.user_id.cast('string')).lower().isin(limits.no_user)),
+    Rule('a user that is nobody', 'set aside', 'an id such as unknown or guest stands for many people', lambda t, limits: _stripped(t.user_id).cast('string').lower().isin(limits.no_user)),
     Rule('time too early', 'set aside', 'a clock that was not set', lambda t, limits: t.timestamp < ibis.timestamp(limits.earliest)),
     Rule('time in the future', 'set aside', 'cannot have happened yet', lambda t, limits: t.timestamp >= ibis.timestamp(limits.last().to_pydatetime())),
     Rule('order delivered again', 'set aside', 'every line of the order stands here several times: exports overlap', lambda t, limits: (t.delivered > 1) & (t.nth >= t.copies / t.delivered)),

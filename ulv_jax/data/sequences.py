@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 from .events import Events
-from .features import before
+from .features import DAY_US, before, microseconds
 from .items import CODED, codes, codes_of, looked_up, with_code
 from .near import BIG_LOG
-from .rows import BLOCK, THREADS, give_back, in_threads, located, whole_users, with_kinds
+from .rows import BLOCK, THREADS, changes, give_back, in_threads, whole_users, with_kinds
 
 # %% ../../nbs/data/04_sequences.ipynb #a3fa8635
 FIELDS = ('log_gap', 'log_age', 'log_value', 'log_lines', 'log_count')
@@ -60,13 +60,11 @@ def _what(t, known):
     code = lambda part: (t[f'{part}_code'] < 0).ifelse(NONE, t[f'{part}_code']).cast('int64') if part in known else ibis.literal(NONE, 'int64')
     return code('item') * (1 << 32) + code('category')
 
-def _whats(block, known, keep):
-    "The same for rows that lie sorted, if there are codes: looked up here, or brought along by the engine."
-    if not known: return []
-    if 'what' in block.schema.names: return [block['what'].to_numpy()[keep]]
-    keep = pa.array(keep)
-    code = {part: codes_of(block[CODED[part]].filter(keep), table, NONE) for part, table in known.items()}
-    return [(code.get('item', NONE) << 32) | code.get('category', NONE)]
+def _whats(block, known, lines):
+    "The same for lines of rows that lie sorted: looked up here, or brought along by the engine."
+    if 'what' in block.schema.names: return block['what'].to_numpy()[lines]
+    code = {part: codes_of(block[CODED[part]].take(pa.array(lines)), table, NONE) for part, table in known.items()}
+    return (code.get('item', NONE) << 32) | code.get('category', NONE)
 
 def _foremost(what, money, at, lines):
     "Of each step, the item and category of the line with the most money in it."
@@ -79,34 +77,43 @@ def _numbers(what):
     return [np.where(code == NONE, -1, code).astype(np.int32) for code in (what >> 32, what & 0xFFFF_FFFF)]
 
 # %% ../../nbs/data/04_sequences.ipynb #17b2d7a0
-def _arrays(block, users, cutoff, gross, known):
-    "row (place among the users), time, kind and money (whole millionths) of each event that counts, and its codes where it has some."
-    row, time, keep = located(block, users, cutoff)
-    value = block['value'].to_numpy(zero_copy_only=False)[keep]
-    money = np.zeros(len(value), np.int64)
-    paid = value > 0 if gross else ~np.isnan(value)   # gross: a return gives no money back
-    money[paid] = np.round(value[paid] * 1e6)
-    return row[keep], time[keep], block['event'].indices.to_numpy()[keep], money, *_whats(block, known, keep)
+def _begins(block, time):
+    "Rows where a user begins, and where a step does: lines of one user, time and kind are one."
+    user, kind = changes(block['user_id']), block['event'].indices.to_numpy()
+    new = user.copy()
+    new[1:] |= (time[1:] != time[:-1]) | (kind[1:] != kind[:-1])
+    return np.flatnonzero(user), np.flatnonzero(new)
+
+def _known(starts, at, time, cutoff):
+    "Number of the first step of each user, and the number at which those after the cutoff begin."
+    ends = np.append(starts[1:], len(time))
+    if time.max() >= cutoff: ends = starts + np.add.reduceat(time < cutoff, starts, dtype=np.int64)
+    return np.searchsorted(at, starts), np.searchsorted(at, ends)
+
+def _ranges(start, n):
+    "n whole numbers from each start on."
+    return np.repeat(start - (np.cumsum(n) - n), n) + np.arange(n.sum())
 
 # %% ../../nbs/data/04_sequences.ipynb #8f52336c
-def _merge(row, time, kind, money, *what):
-    "Lines of one user, time and kind become one step."
-    if not len(row): return row, time, kind, money/1e6, money, *what
-    new = (row[1:] != row[:-1]) | (time[1:] != time[:-1]) | (kind[1:] != kind[:-1])
-    at = np.concatenate([[0], np.flatnonzero(new) + 1])
-    lines = np.diff(at, append=len(row))
-    return row[at], time[at], kind[at], np.add.reduceat(money, at)/1e6, lines, *(_foremost(w, money, at, lines) for w in what)
+def _money(value, lines, gross):
+    "Rows with money, how much in whole millionths, and the sum of each step of so many lines."
+    there, value = np.flatnonzero(value.is_valid()), value.drop_null().to_numpy()
+    counts = value > 0 if gross else ~np.isnan(value)   # gross: a return gives no money back
+    paid, money, total = there[counts], np.round(value[counts] * 1e6).astype(np.int64), np.zeros(len(lines), np.int64)
+    step = np.repeat(np.arange(len(lines)), lines)[paid]
+    first = np.flatnonzero(np.diff(step, prepend=-1))
+    if len(first): total[step[first]] = np.add.reduceat(money, first)
+    return paid, money, total
 
-def _last(row, max_length):
-    "Number of each step in its user's history, which is the first, and which are among the last."
-    index, first = np.arange(len(row)), np.diff(row, prepend=-1) != 0
-    starts = np.flatnonzero(first)
-    counts = np.diff(starts, append=len(row))
-    number = index - np.repeat(starts, counts) + 1
-    return number, first, number > np.repeat(counts, counts) - max_length
+def _codes(block, known, at, lines, paid, money):
+    "Item and category of each step kept."
+    line, all_money = _ranges(at, lines), np.zeros(len(block), np.int64)
+    all_money[paid] = money
+    what = _whats(block, known, line)
+    return dict(zip(CODED, _numbers(_foremost(what, all_money[line], np.cumsum(lines) - lines, lines) if len(line) else what)))
 
 # %% ../../nbs/data/04_sequences.ipynb #6a59dcd2
-DAY_US, MINUTE_US = 86_400_000_000, 60_000_000   # microseconds
+MINUTE_US = 60_000_000   # microseconds
 
 def _log_of_count(n, f): return f(np.arange(n.max(initial=0) + 1, dtype=float).clip(1 if f is np.log else 0)).astype(np.float32)[n]   # counts repeat: one logarithm for each that occurs
 
@@ -116,29 +123,35 @@ def _log_value(value):
     out[paid] = np.sign(value[paid]) * np.log1p(np.abs(value[paid]))
     return out
 
-def _fields(time, value, lines, number, first, keep, cutoff):
-    gap = np.where(first, 0, np.diff(time, prepend=time[:1]))[keep] / DAY_US
-    age = (np.datetime64(cutoff, 'us').astype(np.int64) - time[keep]) / DAY_US
-    columns = [np.log1p(gap), np.log1p(age), _log_value(value[keep]), _log_of_count(lines[keep], np.log1p), _log_of_count(number[keep], np.log)]
-    return np.stack([c.astype(np.float32) for c in columns], axis=1)
+def _fields(gap, age, value, lines, number):
+    out = np.empty((len(gap), len(FIELDS)), np.float32)
+    for k, column in enumerate((np.log1p(gap / DAY_US), np.log1p(age / DAY_US), _log_value(value), _log_of_count(lines, np.log1p), _log_of_count(number, np.log))): out[:, k] = column
+    return out
 
 # %% ../../nbs/data/04_sequences.ipynb #6a59dcd3
 def _steps(block, users, cutoff, max_length, gross=False, known={}):
-    "row of each user in the block, number of steps kept of each, and what is kept of each step."
-    row, time, kind, value, lines, *what = _merge(*_arrays(block, users, cutoff, gross, known))
-    number, first, keep = _last(row, max_length)
-    kept = row[keep]
-    starts = np.flatnonzero(np.diff(kept, prepend=-1))
-    numbers = dict(zip(CODED, _numbers(what[0][keep]))) if what else {}
-    steps = dict(values=_fields(time, value, lines, number, first, keep, cutoff), kind=kind[keep], minute=time[keep] // MINUTE_US, **numbers)
-    return kept[starts], np.diff(starts, append=len(kept)), steps
+    "place among the users of each user in the block, number of steps kept of each, and what is kept of each step."
+    time, cutoff = block['timestamp'].cast(pa.timestamp('us')).view(pa.int64()).to_numpy(), microseconds(cutoff)
+    starts, at = _begins(block, time)
+    place = users.get_indexer(block['user_id'].take(pa.array(starts)).to_pandas())
+    first, end = _known(starts, at, time, cutoff)
+    end = np.where(place < 0, first, end)
+    begin = np.maximum(end - max_length, first)
+    step = _ranges(begin, end - begin)
+    number = step - np.repeat(first, end - begin) + 1
+    lines, here = np.diff(at, append=len(time)), at[step]
+    (paid, money, total), lines = _money(block['value'], lines, gross), lines[step]
+    gap = np.where(number == 1, 0, time[here] - time[at[step - 1]])
+    values = _fields(gap, cutoff - time[here], total[step] / 1e6, lines, number)
+    codes = _codes(block, known, here, lines, paid, money) if known else {}
+    some = end > begin
+    return place[some], (end - begin)[some], dict(values=values, kind=block['event'].indices.to_numpy()[here], minute=time[here] // MINUTE_US, **codes)
 
 def _in_order(row, lengths, *arrays):
     "Flat arrays whose users come in the order of `row`, put in the order of the users."
     if (np.diff(row) > 0).all(): return arrays
-    order, starts = np.argsort(row), np.cumsum(lengths) - lengths
-    n = lengths[order]
-    at = np.repeat(starts[order] - (np.cumsum(n) - n), n) + np.arange(n.sum())
+    order = np.argsort(row)
+    at = _ranges((np.cumsum(lengths) - lengths)[order], lengths[order])
     return [x[at] for x in arrays]
 
 # %% ../../nbs/data/04_sequences.ipynb #57173b1a
@@ -164,13 +177,18 @@ def sequences(
     return _sequences(out, row, lengths, len(users), events.kinds, known, max_length)
 
 # %% ../../nbs/data/04_sequences.ipynb #b049222e
+def _occurring(kind, n, size=BLOCK):
+    occurs = sum((np.bincount(kind[at:at + size], minlength=n) for at in range(0, len(kind), size)), np.zeros(n, int))   # all at once, it would be copied as int64
+    return np.flatnonzero(occurs)
+
 def _sequences(out, row, lengths, n_users, kinds, known, max_length):
-    used = np.flatnonzero(np.bincount(out['kind'], minlength=len(kinds)))
+    used = _occurring(out['kind'], len(kinds))
     new = np.searchsorted(used, np.arange(len(kinds))).astype(np.int32)
+    kind = out['kind'] if len(used) == len(kinds) else new[out['kind']]
     n = np.zeros(n_users, np.int64)
     n[row] = lengths
     named = {many: known[part].ids for part, many in (('item', 'items'), ('category', 'categories')) if part in known}
-    return Sequences(out['values'], new[out['kind']], np.concatenate([[0], n.cumsum()]), FIELDS, tuple(kinds[i] for i in used),
+    return Sequences(out['values'], kind, np.concatenate([[0], n.cumsum()]), FIELDS, tuple(kinds[i] for i in used),
                      out['minute'], *(out[part] if part in known else None for part in CODED), **named, max_length=int(max_length))
 
 # %% ../../nbs/data/04_sequences.ipynb #57173b21

@@ -22,8 +22,10 @@ from .errors import DataError, nearest
 def connect(): # Ibis connection
     "A DuckDB of its own that keeps within its memory."
     folder = os.path.join(tempfile.gettempdir(), f'ulv_{os.getpid()}')
-    try: return ibis.duckdb.connect(memory_limit=os.environ.get('ULV_MEMORY', '2GB'), temp_directory=folder)
+    try: connection = ibis.duckdb.connect(memory_limit=os.environ.get('ULV_MEMORY', '2GB'), temp_directory=folder)
     except Exception as e: raise DataError(f"ULV_MEMORY is '{os.environ.get('ULV_MEMORY')}', which is no amount of memory: write it as 8GB") from e
+    connection.raw_sql("set streaming_buffer_size = '64MB'")   # with its own, of one megabyte, it would stream on one thread
+    return connection
 
 # %% ../../nbs/data/01a_source.ipynb #01a5f014
 READERS = {'.parquet': 'read_parquet', '.pq': 'read_parquet'} | {end + packed: 'read_csv' for end in ('.csv', '.tsv') for packed in ('', '.gz', '.zst')}

@@ -24,12 +24,14 @@ def _twins(new, time):
 
 def _busy(run, time, most, length):
     "Users with more than `most` (one number for each) rows within a length of time (microseconds); `run` numbers the user of each row."
-    busy, many = np.zeros(run[-1] + 1, bool), np.bincount(run) > most
-    if not many.any(): return busy
-    at = np.flatnonzero(many[run])
-    before = at - most[run[at]]
-    at, before = at[before >= 0], before[before >= 0]
-    busy[run[at[(run[at] == run[before]) & (time[at] - time[before] < length)]]] = True
+    busy, rows, usual = np.zeros(run[-1] + 1, bool), np.bincount(run), int(most.max())
+    pairs = [(slice(usual, None), slice(0, max(len(run) - usual, 0)))] if (rows > usual).any() else []
+    fewer = (rows > most) & (most < usual)   # some of their rows were set aside
+    if fewer.any():
+        at = np.flatnonzero(fewer[run])
+        before = at - most[run[at]]
+        pairs.append((at[before >= 0], before[before >= 0]))
+    for at, before in pairs: busy[run[at][(run[at] == run[before]) & (time[at] - time[before] < length)]] = True
     return busy
 
 # %% ../../nbs/data/08b_suspects.ipynb #5a00000b
@@ -61,11 +63,10 @@ def _most(users, limits, aside):
     gone = aside.reindex(users.to_pandas(), fill_value=0)
     return [np.maximum(limit - gone[name].to_numpy(), 0) for name, limit in (('per_minute', limits.per_minute), ('per_day', limits.per_day))]
 
-def _is_suspect(block, run, new, time, limits, purchase, aside):
+def _is_suspect(block, ids, run, new, time, limits, purchase, aside):
     found = _twins(new, time) | (block['event'].indices.to_numpy() == purchase) | _odd_times(time, limits)
     for name in ('price' if 'price' in block.schema.names else 'value', 'order_id'):
         if name in block.schema.names: found |= block[name].is_valid().to_numpy(zero_copy_only=False)
-    ids = block['user_id'].filter(pa.array(new))
     users = _odd_users(ids, limits)
     for most, length in zip(_most(ids, limits, aside), (60_000_000, DAY_US)): users |= _busy(run, time, most, length)
     if users.any(): found |= users[run]
@@ -75,17 +76,18 @@ def _is_suspect(block, run, new, time, limits, purchase, aside):
 def _look(block, limits, purchase, aside):
     "Suspect or not; users and days of the others."
     new = changes(block['user_id'])
+    starts, ids = np.flatnonzero(new), block['user_id'].filter(pa.array(new))
     run, time = np.cumsum(new) - 1, block['timestamp'].cast(pa.timestamp('us')).view(pa.int64()).to_numpy()
-    found = _is_suspect(block, run, new, time, limits, purchase, aside)
-    return block.filter(pa.array(found)), np.flatnonzero(found), len(block), *_beyond(block, run, new, time, ~found)
+    found = _is_suspect(block, ids, run, new, time, limits, purchase, aside)
+    return block.filter(pa.array(found)), np.flatnonzero(found), len(block), *_beyond(ids, starts, time, ~found)
 
-def _beyond(block, run, new, time, rest):
+def _beyond(ids, starts, time, rest):
     "Users of the rows beyond suspicion, and how many of these lie on each day."
-    users, days = np.zeros(run[-1] + 1, bool), time[rest] // DAY_US
-    users[run[rest]] = True
+    users = np.logical_or.reduceat(rest, starts)
+    days = time[rest] // DAY_US
     low = days.min(initial=0)
     n = np.bincount(days - low)
-    return block['user_id'].filter(pa.array(new)).filter(pa.array(users)), pd.Series(n[n > 0], index=low + np.flatnonzero(n))
+    return ids.filter(pa.array(users)), pd.Series(n[n > 0], index=low + np.flatnonzero(n))
 
 # %% ../../nbs/data/08b_suspects.ipynb #04739b3c
 def _aside(events):

@@ -7,6 +7,7 @@ __all__ = ['CATALOGUE', 'MARKS', 'population', 'attributes_at', 'with_columns', 
 
 # %% ../../nbs/data/03c_table.ipynb #c2d87421
 import re
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 import ibis
 import numpy as np
@@ -111,6 +112,18 @@ def _joined(blocks):
     if columns.has_duplicates: raise DataError(f"a kind of event makes a second feature '{columns[columns.duplicated()][0]}': give that kind another name in the log")
     return pd.concat([block.reindex(blocks[0].index) for block in blocks], axis=1)
 
+# %% ../../nbs/data/03c_table.ipynb #3c2ddffb
+def _blocks(events, cutoff, users):
+    "The features of each page. Rows that lie sorted are counted by NumPy while the engine works on the purchases."
+    with ThreadPoolExecutor(1) as pool:
+        kinds = pool.submit(kind_features, events, cutoff, users=users)
+        if not events.rows: kinds.result()   # one engine, one question at a time
+        windows = window_features(events, cutoff).reindex(users)
+        watched = windows.columns[windows.notna().any()]
+        rest = [rhythm_features(events, cutoff), basket_features(events, cutoff)]
+        first = first_order_features(events, cutoff, kinds.result()['tenure'])
+    return [windows.fillna(dict.fromkeys(watched, 0.)), kinds.result(), *rest, first]
+
 # %% ../../nbs/data/03c_table.ipynb #649b9f79
 def features(
     events:Events,
@@ -121,12 +134,9 @@ def features(
     mean_gap = known['recency'] / known['frequency'].where(known['frequency'] > 0)
     since = known['T'] - known['recency']
     table = known.assign(days_since_last=since, mean_gap=mean_gap, overdue=since / mean_gap.where(mean_gap > 0))
-    windows = window_features(events, cutoff).reindex(known.index)
-    watched = windows.columns[windows.notna().any()]
-    kinds = kind_features(events, cutoff)
-    blocks = [windows.fillna(dict.fromkeys(watched, 0.)), kinds, rhythm_features(events, cutoff), basket_features(events, cutoff), first_order_features(events, cutoff, kinds['tenure'])]
+    blocks = _blocks(events, cutoff, known.index)
     table = _joined([table, *blocks])
-    del windows, kinds, blocks; give_back()   # a log of many users would hold its features twice
+    del blocks; give_back()   # a log of many users would hold its features twice
     return _joined([table, _ratios(table, events.purchase), _rates(table), *_own_columns(events, cutoff, known.index)]).astype(float)
 
 # %% ../../nbs/data/03c_table.ipynb #8802d0d5
