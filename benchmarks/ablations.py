@@ -83,15 +83,15 @@ def main():
     for case in CASES if a.case == 'all' else [a.case]: report(case, run(case, a.folder, rows), Path(a.out))
 
 def intervals(result, days, model='ensemble'):
-    "Share of customers inside the 90 % interval, and its width, by tenth of the forecast, lowest first."
+    "Share of customers inside the 90 % interval, its width, and the share who spent nothing, by tenth of the forecast, lowest first."
     parts = []
     for cutoff, _ in (k for k in result.truths if k[1] == days):
         f, actual = result.forecast(cutoff, days, model), result.truths[cutoff, days]['value'].to_numpy()
         lo, hi = f['ulv_lo_90'].to_numpy(), f['ulv_hi_90'].to_numpy()
         tenth = np.argsort(np.argsort(f['ulv'].to_numpy(), kind='stable'), kind='stable')*10//len(f) + 1
-        table = pd.DataFrame({'tenth': tenth, 'inside': (lo <= actual) & (actual <= hi), 'width': hi - lo, 'actual': actual}).groupby('tenth')
-        parts.append(table.agg(users=('inside', 'size'), inside=('inside', 'mean'), width=('width', 'mean'), actual=('actual', 'mean')).reset_index().assign(cutoff=cutoff))
-    return pd.concat(parts, ignore_index=True)[['cutoff', 'tenth', 'users', 'inside', 'width', 'actual']]
+        table = pd.DataFrame({'tenth': tenth, 'inside': (lo <= actual) & (actual <= hi), 'width': hi - lo, 'actual': actual, 'nothing': actual == 0}).groupby('tenth')
+        parts.append(table.agg(users=('inside', 'size'), inside=('inside', 'mean'), width=('width', 'mean'), actual=('actual', 'mean'), nothing=('nothing', 'mean')).reset_index().assign(cutoff=cutoff))
+    return pd.concat(parts, ignore_index=True)[['cutoff', 'tenth', 'users', 'inside', 'width', 'actual', 'nothing']]
 
 def ages(result, days, models=('pareto_nbd', 'lightgbm', 'mlp', 'ensemble')):
     "Bias of a few rows by age of the customer."

@@ -181,16 +181,20 @@ def rehearsal_cutoffs(
     first:pd.Timestamp,      # of the log
     cutoff:pd.Timestamp,
     horizon:pd.Timedelta,    # the one to forecast
-) -> list: # (cutoff, horizon) of each rehearsal, latest first; none if the log is too short
-    "Where to rehearse."
+) -> list: # (cutoff, horizon) of each outcome, latest first; none if the log is too short
+    "Where to rehearse, and how far to look from there."
     day, year = pd.Timedelta(days=1), pd.Timedelta(days=364)   # 52 weeks, so that weekdays agree
     history = (cutoff - first.floor('D')) // day
     length = min(horizon, max(1, history // 4) * day)
-    found = [(cutoff - k*length, length) for k in (1, 2)] if history >= 8 else []
+    far = min(horizon, 2*length)   # what is open to the second one
+    found = [(cutoff - length, length), (cutoff - 2*length, length)] if history >= 8 else []
+    if found and far > length: found.append((cutoff - 2*length, far))
     season = cutoff - year
     return found + ([(season, horizon)] if horizon <= year and season - first >= max(60*day, horizon) else [])
 
-def rehearse(events:Events, first, cutoff, horizon, max_length:int=64) -> tuple: # pairs of (training set, labelled snapshot), latest first
+def rehearse(events:Events, first, cutoff, horizon, max_length:int=64) -> tuple: # pairs of (training set, labelled snapshot), latest first; one training set a cutoff
     "The task at earlier cutoffs, each with what was known there."
-    return tuple((training_snapshots(events, c, h, n=4, max_length=max_length), snapshot(events, c, h, max_length=max_length))
-                 for c, h in rehearsal_cutoffs(first, cutoff, horizon))
+    dates, lessons = rehearsal_cutoffs(first, cutoff, horizon), {}
+    for c, h in dates:
+        if c not in lessons: lessons[c] = training_snapshots(events, c, h, n=4, max_length=max_length)
+    return tuple((lessons[c], snapshot(events, c, h, max_length=max_length)) for c, h in dates)

@@ -69,5 +69,6 @@ def _side(what, share, seed, judged):
     parts, side = [s for s in what if some(s)], lambda x: _side(x, share, seed, judged)
     if not parts: side(what[-1])   # says so
     if not isinstance(what, TrainingSet): return [side(s) for s in parts]
-    rehearsals = tuple((side(lessons), side(outcome)) for lessons, outcome in what.rehearsals if any(map(some, lessons)) and some(outcome))
-    return TrainingSet([side(s) for s in parts], what.present and side(what.present), rehearsals)
+    pairs = [(lessons, outcome) for lessons, outcome in what.rehearsals if any(map(some, lessons)) and some(outcome)]
+    lessons = {k: side(v) for k, v in {id(v): v for v, _ in pairs}.items()}   # several outcomes may go with the same lessons
+    return TrainingSet([side(s) for s in parts], what.present and side(what.present), tuple((lessons[id(v)], side(outcome)) for v, outcome in pairs))
