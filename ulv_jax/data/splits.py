@@ -70,4 +70,4 @@ def _side(what, share, seed, judged):
     if not parts: side(what[-1])   # says so
     if not isinstance(what, TrainingSet): return [side(s) for s in parts]
     rehearsals = tuple((side(lessons), side(outcome)) for lessons, outcome in what.rehearsals if any(map(some, lessons)) and some(outcome))
-    return TrainingSet([side(s) for s in parts], what.present and side(what.present), rehearsals)
+    return TrainingSet([side(s) for s in parts], what.present and side(what.present), rehearsals, lambda: (side(s) for s in what.late if some(s)))
