@@ -152,8 +152,8 @@ class Process(Head):
 
 # %% ../../nbs/models/02d_rising_heads.ipynb #2c7396ca
 def _process_start(purchases, money, exposure, dropout=.5):
-    n, y = max(purchases.mean(), 1e-3), max(money.mean(), 1e-3)
-    return np.array([np.log(n/np.mean(-np.expm1(-dropout*exposure)/dropout)), softplus_inverse(dropout), np.log(y/n), 0., 0.])
+    n, y, watched = (max(x.mean(), 1e-3) for x in (purchases, money, -np.expm1(-dropout*exposure)/dropout))
+    return np.array([np.log(n/watched), softplus_inverse(dropout), np.log(y/n), 0., 0.])
 
 def _process_loss(parameters, ends, purchases, money, season=None):
     "`ends`, `purchases` and `season` [user, part]: until when, how many by then, the multiplier since the part before."
