@@ -108,7 +108,7 @@ def test_what_lies_before_a_window_is_not_seen_through_it():
 
 def sets(events, rehearsals):
     learn = training_snapshots(events, CUTOFF, '30D', n=2, rehearsals=rehearsals)
-    return [*learn, learn.present, *chain.from_iterable((*lessons, outcome) for lessons, outcome in learn.rehearsals)]
+    return [*learn, *learn.late, learn.present, *chain.from_iterable((*lessons, outcome) for lessons, outcome in learn.rehearsals)]
 
 def same_sets(base, other):
     assert len(base) == len(other)

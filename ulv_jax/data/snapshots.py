@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['STALE', 'Snapshot', 'as_cutoff', 'as_horizon', 'labels', 'watched_since', 'check_cutoff', 'snapshot',
-           'training_origins', 'TrainingSet', 'present_of', 'training_snapshots', 'rehearsal_cutoffs', 'rehearse']
+           'training_origins', 'late_origins', 'TrainingSet', 'present_of', 'training_snapshots', 'rehearsal_cutoffs',
+           'rehearse']
 
 # %% ../../nbs/data/05_snapshots.ipynb #34a8ce0b
 from dataclasses import dataclass, replace
@@ -143,13 +144,31 @@ def training_origins(
     origins = [latest - k * step * day for k in range(n)]
     return [o for o in reversed(origins) if o - first.floor('D') >= max(day, room * 0.2 * day)], length
 
+# %% ../../nbs/data/05_snapshots.ipynb #bda72a82
+def late_origins(
+    cutoff:pd.Timestamp,
+    length:pd.Timedelta,     # of a whole window
+    n:int=6,                 # origins wanted, at most
+) -> list: # oldest first; none if a week is a whole window
+    "Origins of which the outcome is known in part."
+    week = pd.Timedelta(days=7)
+    step = max(week, (length/(n + 1)).floor('D'))
+    return [cutoff - k*step for k in reversed(range(1, n + 1)) if k*step < length]
+
 # %% ../../nbs/data/05_snapshots.ipynb #0ce98d18
 class TrainingSet(list):
-    "Labelled snapshots, oldest first, with the present and the rehearsals beside them."
-    def __init__(self, snapshots, present:Snapshot|None=None, rehearsals:tuple=()):
+    "Labelled snapshots, oldest first, with the present, the rehearsals and the late origins beside them."
+    def __init__(self, snapshots, present:Snapshot|None=None, rehearsals:tuple=(), late=()):
         super().__init__(snapshots)
         self.present = present         # snapshot at the cutoff, without labels
         self.rehearsals = rehearsals   # latest first: pairs of (training set, labelled snapshot)
+        self._late = late              # snapshots without labels, or a function that makes them
+
+    @property
+    def late(self) -> tuple: # oldest first
+        "Snapshots later than the last one, of whose outcome a part is known."
+        if callable(self._late): self._late = tuple(self._late())
+        return self._late
 
 def present_of(
     snapshots:list,   # to learn from
@@ -174,7 +193,8 @@ def training_snapshots(
     first = cutoff - pd.Timedelta(days=int(present.rfm['T'].max()) + 1)
     origins, length = training_origins(first, cutoff, horizon, n)
     earlier = rehearse(events, first, cutoff, horizon, max_length) if rehearsals else ()
-    return TrainingSet([snapshot(events, o, length, max_length=max_length) for o in origins], present, earlier)
+    late = lambda: (snapshot(events, o, length, labels=False, max_length=max_length) for o in late_origins(cutoff, length, n))
+    return TrainingSet([snapshot(events, o, length, max_length=max_length) for o in origins], present, earlier, late)
 
 # %% ../../nbs/data/05_snapshots.ipynb #58ed5f0f
 def rehearsal_cutoffs(

@@ -71,4 +71,5 @@ def _side(what, share, seed, judged):
     if not isinstance(what, TrainingSet): return [side(s) for s in parts]
     pairs = [(lessons, outcome) for lessons, outcome in what.rehearsals if any(map(some, lessons)) and some(outcome)]
     lessons = {k: side(v) for k, v in {id(v): v for v, _ in pairs}.items()}   # several outcomes may go with the same lessons
-    return TrainingSet([side(s) for s in parts], what.present and side(what.present), tuple((lessons[id(v)], side(outcome)) for v, outcome in pairs))
+    rehearsals, late = tuple((lessons[id(v)], side(outcome)) for v, outcome in pairs), lambda: (side(s) for s in what.late if some(s))
+    return TrainingSet([side(s) for s in parts], what.present and side(what.present), rehearsals, late)

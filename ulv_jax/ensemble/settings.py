@@ -94,7 +94,7 @@ def shortened(
 
 def shortened_set(lessons:TrainingSet, n:int) -> TrainingSet:
     "The same for snapshots to learn from."
-    return TrainingSet([shortened(s, n) for s in lessons], None if lessons.present is None else shortened(lessons.present, n))
+    return TrainingSet([shortened(s, n) for s in lessons], None if lessons.present is None else shortened(lessons.present, n), late=lambda: (shortened(s, n) for s in lessons.late))
 
 # %% ../../nbs/ensemble/02_settings.ipynb #02s0015
 FLOOR = .01   # of the plain forecast; a lower forecast counts as this

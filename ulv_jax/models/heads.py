@@ -63,6 +63,7 @@ def stretch(
 class Head:
     "What the answers of a network mean. A subclass has `width`, `needs`, a loss and `columns`."
     name, width, needs = None, 0, ()   # registered name; numbers a user; sides of the outcome
+    until_cutoff, reach = False, 1.    # learns from windows that the cutoff ends, too; the longest window, in horizons
 
     def __call__(self, answer, target): raise TypeError(f'{type(self).__name__} must say how wrong an answer is: define __call__')
     def columns(self, answer, scale=PLAIN): raise TypeError(f'{type(self).__name__} must say what it forecasts: define columns')
@@ -165,6 +166,9 @@ class MultiHead(Head):
 
     @property
     def needs(self): return tuple(dict.fromkeys(k for h in self.parts for k in h.needs))
+
+    until_cutoff = property(lambda self: all(h.until_cutoff or h.name in TASKS for h in self.parts))
+    reach = property(lambda self: min(h.reach for h in self.parts if h.name not in TASKS))
 
     def __call__(self, answer, target):
         check_shapes(self, answer, target)

@@ -34,7 +34,7 @@ def _shares(snapshot, present, parts):
     money, bought = _counted(present.history, user, back, days)
     money = np.maximum.accumulate(np.maximum(money, 0), axis=1)
     total = money[:, -1:]
-    return np.where(total > 0, money/np.where(total > 0, total, 1), np.array(parts)), bought
+    return np.where(total > 0, money/np.where(total > 0, total, 1), np.array(parts)), bought, days/days[-1]
 
 # %% ../../nbs/models/02e_outcomes.ipynb #d24daa52
 def outcomes_by(
@@ -42,14 +42,15 @@ def outcomes_by(
     present:Snapshot,     # later than its horizon
     parts:tuple,          # of the horizon, ascending to 1
     scale:ValueScale,
-) -> dict: # value_by_f, bought_by_f, purchases_by_f for each part, a number a user
+) -> dict: # value_by_f, bought_by_f, purchases_by_f, exposure_by_f for each part, a number a user
     "What had come by each part of the horizon."
-    share, days = _shares(snapshot, present, parts)
+    share, days, ends = _shares(snapshot, present, parts)
+    exposure = snapshot.labels['exposure'].to_numpy(float) if 'exposure' in snapshot.labels else np.ones(len(snapshot))
     whole = outcomes(*(snapshot.labels[c].to_numpy() for c in ('value', 'purchases')), scale)
     by = {}
     for i, f in enumerate(parts):
         n = whole['purchases'] if f == 1 else np.minimum(days[:, i], whole['purchases'])
-        by |= {f'value_by_{f:g}': whole['value'] if f == 1 else whole['value']*share[:, i], f'purchases_by_{f:g}': n, f'bought_by_{f:g}': (n > 0).astype(float)}
+        by |= {f'value_by_{f:g}': whole['value'] if f == 1 else whole['value']*share[:, i], f'purchases_by_{f:g}': n, f'bought_by_{f:g}': (n > 0).astype(float), f'exposure_by_{f:g}': exposure*ends[i]}
     return by
 
 # %% ../../nbs/models/02e_outcomes.ipynb #eaad8fe1

@@ -7,6 +7,7 @@ __all__ = ['rising', 'Quantiles', 'along', 'Horizons', 'expected_by', 'Process']
 
 # %% ../../nbs/models/02d_rising_heads.ipynb #f3dfa558
 from dataclasses import dataclass
+from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -111,7 +112,7 @@ def _horizons_forecast(value, hazard, parts, scale, ratio):
 def expected_by(
     log_rate:Float[Array, "user"],   # purchases a horizon, now
     dropout:Float[Array, "user"],    # a horizon, above 0
-    h:float,                         # in horizons
+    h:float|Float[Array, "user"],    # in horizons
 ) -> Float[Array, "user"]:
     "Expected purchases of a customer who may drop out."
     return jnp.exp(log_rate) * -jnp.expm1(-dropout*h)/dropout
@@ -122,12 +123,18 @@ def expected_by(
 class Process(Head):
     "Purchases at a rate that decays, times their spend: log rate, dropout, log spend and its shape, shape of the counts."
     parts:tuple = (.25, .5, .75, 1.)   # of the horizon, ascending to 1
+    until_cutoff:bool = True             # learn from all that is known, windows that the cutoff ends included; or from whole windows
+    reach:float = 1.                     # longest window to learn from, in horizons
     name, width = 'process', 5
 
-    def __post_init__(self): _checked_parts(self.parts)
+    def __post_init__(self):
+        _checked_parts(self.parts)
+        if not self.reach >= 1: raise DataError(f'the reach is {self.reach}, but a process learns from whole horizons at least: give 1 or more')
 
     @property
-    def needs(self): return _by('purchases', self.parts) + ('money',)
+    def needs(self): return _by('purchases', self.parts) + ('money',) + _by('exposure', self.parts)
+
+    def known(self, outcome): return {k: np.full(len(outcome['money']), f) for k, f in zip(_by('exposure', self.parts), self.parts)} | outcome   # a whole window, unless somebody says otherwise
 
     def parameters(self, answer) -> tuple: # (log rate, dropout, log spend, its shape, shape of the counts)
         a = answer.T
@@ -135,19 +142,23 @@ class Process(Head):
 
     def __call__(self, answer, target):
         check_shapes(self, answer, target)
-        return _process_loss(self.parameters(answer), self.parts, target[:, :-1], target[:, -1])
+        n = len(self.parts)
+        return _process_loss(self.parameters(answer), target[:, n+1:], target[:, :n], target[:, n])
 
-    def start(self, target):
-        n, y = np.maximum(target[:, -2:].mean(axis=0), 1e-3)
-        return np.array([np.log(n) + .25, softplus_inverse(.5), np.log(y/n), 0., 0.])
+    def start(self, target): return _process_start(*np.asarray(target, float).T[[len(self.parts) - 1, len(self.parts), 2*len(self.parts)]])
 
     def columns(self, answer, scale=PLAIN): return self.forecast(answer, scale)
     def forecast(self, answer, scale=PLAIN, ratio=1.): return _process_forecast(self.parameters(jnp.asarray(answer)), scale, ratio)
 
 # %% ../../nbs/models/02d_rising_heads.ipynb #2c7396ca
-def _process_loss(parameters, parts, purchases, money, season=None):
+def _process_start(purchases, money, exposure, dropout=.5):
+    n, y, watched = (max(x.mean(), 1e-3) for x in (purchases, money, -np.expm1(-dropout*exposure)/dropout))
+    return np.array([np.log(n/watched), softplus_inverse(dropout), np.log(y/n), 0., 0.])
+
+def _process_loss(parameters, ends, purchases, money, season=None):
+    "`ends`, `purchases` and `season` [user, part]: until when, how many by then, the multiplier since the part before."
     log_rate, dropout, spend, wide, shape = parameters
-    upto = jnp.stack([expected_by(log_rate, dropout, f) for f in parts], axis=1)
+    upto = jax.vmap(partial(expected_by, log_rate, dropout), 1, 1)(ends)
     step, count = jnp.diff(upto, axis=1, prepend=0.) + 1e-12, jnp.diff(purchases, axis=1, prepend=0.)
     if season is not None: step = step*season
     n, whole = purchases[:, -1], upto[:, -1] if season is None else step.sum(axis=1)

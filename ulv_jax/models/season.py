@@ -52,7 +52,7 @@ class SeasonalProcess(Process):
     name = 'seasonal_process'
 
     @property
-    def needs(self): return _by('season', self.parts) + super().needs
+    def needs(self): return super().needs + _by('season', self.parts)
 
     def prepare(self, snapshots, seed=0): return replace(self, season=fit_season(snapshots, seed), when=())
 
@@ -62,11 +62,11 @@ class SeasonalProcess(Process):
 
     def known(self, outcome):
         each = mean_multipliers(self.when or ((1., 1.),), self.parts)
-        return outcome | {k: np.full(len(outcome['money']), m) for k, m in zip(_by('season', self.parts), each)}
+        return super().known(outcome) | {k: np.full(len(outcome['money']), m) for k, m in zip(_by('season', self.parts), each)}
 
     def __call__(self, answer, target):
         check_shapes(self, answer, target)
         n = len(self.parts)
-        return _process_loss(self.parameters(answer), self.parts, target[:, n:-1], target[:, -1], target[:, :n])
+        return _process_loss(self.parameters(answer), target[:, n+1:2*n+1], target[:, :n], target[:, n], target[:, 2*n+1:])
 
     def forecast(self, answer, scale=PLAIN, ratio=1.): return _process_forecast(self.parameters(jnp.asarray(answer)), scale, ratio, self.when or ((1., 1.),))

@@ -16,6 +16,7 @@ import pandas as pd
 from ..data.errors import DataError, nearest
 from ..data.inputs import FeatureTable, fit_inputs, inputs_from_dict, inputs_to_dict
 from ..data.item_vectors import Vectors
+from ..data.known import until_present
 from ..data.sequences import FIELDS
 from ..data.vocabulary import Vocabulary
 from .base import Forecaster, IntervalTable
@@ -128,19 +129,31 @@ def _fit_network(model, snapshots):
     check_labels(snapshots)
     model.scale_ = ValueScale.fit(np.concatenate([s.labels['value'] for s in snapshots]))
     model.head = model.head.prepare(snapshots, model.seed)
-    model._measure(snapshots)
-    train, valid = _train_and_valid(model, snapshots)
+    learn = _lessons(model, snapshots)
+    model._measure(learn)
+    train, valid, users = _train_and_valid(model, snapshots, learn)
     settings = _rows_for(model.training, train.offsets, valid.offsets)
     _check_memory(model, settings)
-    model.history_ = _learn(model, train, valid, settings, _user_numbers(snapshots, len(train)))
+    model.history_ = _learn(model, train, valid, settings, users)
     model.interval_ = IntervalTable.fit(_columns(model, snapshots[-1])['ulv'], snapshots[-1].labels['value'].to_numpy())
 
 # %% ../../nbs/models/03b_sequence.ipynb #ddfea406
-def _train_and_valid(model, snapshots):
+def _lessons(model, snapshots):
+    "Origins with whole windows; or all that there are, with what is known after each."
     present = getattr(snapshots, 'present', None)
-    if len(snapshots) == 1: return split_users(model._examples(list(snapshots), present), model.seed)
-    return model._examples(snapshots[:-1], present), model._examples(snapshots[-1:], present)
+    if not model.head.until_cutoff or present is None: return snapshots
+    return until_present([*snapshots, *snapshots.late], present, snapshots[-1].horizon, model.head.reach)
 
+def _train_and_valid(model, snapshots, learn):
+    "Examples to learn from, examples to judge by, and numbers of the users of the former."
+    present = getattr(snapshots, 'present', None)
+    judge = model._examples(snapshots[-1:], present)
+    if learn is not snapshots: return model._examples(learn, present), judge, _user_numbers(learn)
+    if len(snapshots) > 1: return model._examples(snapshots[:-1], present), judge, _user_numbers(snapshots[:-1])
+    train, judge = split_users(judge, model.seed)
+    return train, judge, np.arange(len(train))
+
+# %% ../../nbs/models/03b_sequence.ipynb #85cdbf2a
 def _bare_network(model, member=0):
     network = model.network(model.widths_[0], **model.settings, rngs=nnx.Rngs(model.seed + member))
     if model.names or model.vectors is not None: network.tables = Tables(model.inputs_.sizes, NAME_WIDTH, model.given_, rngs=nnx.Rngs(model.seed + member + 2))
@@ -166,10 +179,9 @@ def _count(members):
     if members < 1: raise DataError(f'members is {members}: a forecast is the mean of at least 1 network')
     return members
 
-def _user_numbers(snapshots, n):
+def _user_numbers(snapshots):
     "A number for each example, the same for the same user."
-    if len(snapshots) == 1: return np.arange(n)
-    first, *others = (s.rfm.index for s in snapshots[:-1])
+    first, *others = (s.rfm.index for s in snapshots)
     return first.append(others).factorize()[0]
 
 def _learn(model, train, valid, settings, users):
