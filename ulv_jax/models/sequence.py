@@ -72,7 +72,9 @@ def _settings(network, given):
     for k in given:
         if k not in named: raise DataError(f"{network.__name__} has no setting '{k}': it takes {', '.join(named)}" + (f' (did you mean {near[0]}?)' if (near := nearest(k, named)) else ''))
         if k in ('n_hidden', 'n_layers', 'n_heads') and given[k] < 1: raise DataError(f'{k} is {given[k]}: {network.__name__} needs at least 1')
-    return named | given
+    told = named | given
+    if 'n_heads' in told and told['n_hidden'] % told['n_heads']: raise DataError(f"n_hidden is {told['n_hidden']}, which {told['n_heads']} heads cannot share evenly: choose a multiple of n_heads")
+    return told
 
 # %% ../../nbs/models/03b_sequence.ipynb #aac299e6
 class SequenceForecaster(Forecaster):
