@@ -60,6 +60,43 @@ def test_file_that_is_not_what_its_name_says(tmp_path):
     done = backtest(str(broken), tmp_path)
     assert done.returncode == 2 and 'Traceback' not in done.stderr and 'log.parquet' in done.stderr, done.stderr
 
+SETTINGS = {
+    'no such setting': ('gru', 'width=32', ["'gru' has no setting 'width'", 'head, static, names, members, n_hidden, n_layers, dropout, epochs']),
+    'a name that is nearly right': ('gru', 'n_hiden=32', ['did you mean n_hidden?']),
+    'no value': ('gru', 'head', ['write a name and a value, as head=process']),
+    'a word for a number': ('gru', 'n_hidden=wide', ['--set n_hidden=wide', 'a whole number of at least 1']),
+    'half a layer': ('gru', 'n_layers=1.5', ['a whole number of at least 1']),
+    'no row': ('gru', 'n_rows=0', ['a whole number of at least 1']),
+    'a share of all': ('gru', 'dropout=1', ['a number from 0 to below 1']),
+    'a rate that is none': ('gru', 'learning_rate=nan', ['a number from 0 on']),
+    'a maybe': ('gru', 'static=maybe', ['true or false']),
+    'names of nothing': ('gru', 'names=colour', ['item, category']),
+    'no such head': ('gru', 'head=proces', ["no head is called 'proces'", 'did you mean process?']),
+    'a head without a mean': ('gru', 'head=quantiles', ['says nothing of the mean value']),
+    'heads that do not divide the width': ('attention', 'n_heads=5', ['n_hidden is 64, which 5 heads cannot share evenly']),
+    'no such precision': ('gru', 'precision=half', ['float32, bfloat16']),
+    'a family without settings': ('pareto_nbd', 'head=process', ["'pareto_nbd' takes no --set"]),
+}
+
+def test_settings_that_cannot_be_are_one_sentence_each(tmp_path):
+    "In one process, since each imports JAX; the log is not read, so it need not be there."
+    from typer.testing import CliRunner
+    from ulv_jax.cli import app
+    for case, (model, given, words) in SETTINGS.items():
+        done = CliRunner().invoke(app, ['fit', 'nowhere.csv', '--horizon', '60D', '--model', model, '--out', str(tmp_path/'out'), '--set', given])
+        assert done.exit_code == 2 and done.stderr.startswith('ulv: ') and done.stderr.count('\n') == 1, (case, done.output)
+        for word in words: assert word in done.stderr, (case, done.stderr)
+    assert files(tmp_path) == []
+
+def test_what_is_set_is_in_the_bundle(tmp_path):
+    TEXT.to_csv(tmp_path/'log.csv', index=False)
+    done = subprocess.run([ULV, 'fit', str(tmp_path/'log.csv'), '--user-col', 'customer', '--time-col', 'when', '--value-col', 'paid', '--horizon', '60D', '--model', 'gru', '--out', str(tmp_path/'b'),
+                           '--set', 'head=process', '--set', 'n_hidden=8', '--set', 'epochs=2', '--set', 'static=true'], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    assert done.returncode == 0, done.stderr
+    from ulv_jax.serving.bundle import read_bundle
+    model = read_bundle(tmp_path/'b').model
+    assert (model.head.name, model.settings['n_hidden'], model.training.epochs, model.static) == ('process', 8, 2, True) and not (tmp_path/'b-unfinished').exists()
+
 def test_good_input_keeps_the_contract(tmp_path):
     "The files, their columns and the population that other programs rely on."
     done = backtest(TEXT, tmp_path)

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from flax import nnx
 from hypothesis import Phase, example, given, settings, strategies as st
+from ulv_jax.data.errors import DataError
 from ulv_jax.data.events import read_events
 from ulv_jax.data.known import until_present
 from ulv_jax.data.origins import rolling_snapshots
@@ -139,6 +140,28 @@ def test_windows_of_all_lengths_share_one_program(log):
         small(head, dropout=dropout).fit(learn(log))
         return training.train_step._cache_size() - before
     assert programs('process', .07) == programs(Process(until_cutoff=False), .08) <= 2   # that of the first step, whose weights are not yet on the mesh, and that of all others
+
+@pytest.mark.parametrize('members', (1, 2))
+def test_another_season_compiles_no_more_programs(members, log, monkeypatch):
+    import ulv_jax.models.members as of_members
+    from ulv_jax.models import season
+    step = training.train_step if members == 1 else of_members.members_step
+    def fitted(tilt):
+        monkeypatch.setattr(season, 'fit_season', lambda *_: tuple((tilt*np.sin(np.arange(52)/8)).tolist()))
+        before = step._cache_size()
+        model = small('seasonal_process', members=members, dropout=.09).fit(learn(log))
+        return model, step._cache_size() - before, weights(model)
+    (one, first, _), (two, again, light) = fitted(.5), fitted(.2)
+    assert len(one.head.season) == len(two.head.season) == 52 and one.head != two.head and first <= 2 and again == 0
+    monkeypatch.setattr(season.SeasonalProcess, 'as_loss', lambda self: self)   # the calendar in the program, too: the same bits
+    assert all((a == b).all() for a, b in zip(light, fitted(.2)[2])) and any((a != b).any() for a, b in zip(light, weights(one)))
+
+def test_what_the_present_does_not_say_is_refused_before_a_season_is_looked_for(log, monkeypatch):
+    from ulv_jax.models import season
+    monkeypatch.setattr(season, 'fit_season', lambda *_: pytest.fail('too early'))
+    known = learn(log)
+    for odd in (list(known), TrainingSet(known, replace(known.present, since=CUTOFF))):
+        with pytest.raises(DataError, match='has to know when|does not know all that came'): small('seasonal_process').fit(odd)
 
 def test_late_origins_stay_with_what_is_made_of_a_training_set(log):
     known = learn(log)

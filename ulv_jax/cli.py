@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['LOG', 'USER', 'TIME', 'VALUE', 'EVENT', 'ITEM', 'ORDER', 'PURCHASE', 'KIND', 'COST', 'CURRENCY_COL', 'ZONE',
-           'CURRENCY', 'CUTOFF', 'END', 'HORIZON', 'SEED', 'ORIGINS', 'EVERY', 'QUIET', 'app', 'clear_errors',
+           'CURRENCY', 'CUTOFF', 'END', 'HORIZON', 'SEED', 'ORIGINS', 'EVERY', 'SET', 'QUIET', 'app', 'clear_errors',
            'backtest_command', 'fit_command', 'predict_command', 'report_command', 'demo_command', 'main']
 
 # %% ../nbs/cli.ipynb #d074e7f9
@@ -53,6 +53,7 @@ HORIZON = Annotated[str, typer.Option(help='How far to forecast, in days, as 181
 SEED = Annotated[int, typer.Option(min=0, help='Seed of models that draw; the same seed gives the same forecasts.')]
 ORIGINS = Annotated[int, typer.Option(min=1, help='How many dates to judge at, the cutoff being the newest.')]
 EVERY = Annotated[Optional[str], typer.Option(help='From one date to the one before it, in days, as 91D. Default: the horizon.', show_default=False)]
+SET = Annotated[Optional[list[str]], typer.Option('--set', metavar='NAME=VALUE', help='A setting of a network, such as head=process, n_hidden=32 or epochs=40; once for each. A name that does not exist is refused with a list of those that do.', show_default=False)]
 QUIET = Annotated[bool, typer.Option('--quiet', help='No progress bars.')]
 
 # %% ../nbs/cli.ipynb #80778268
@@ -140,28 +141,67 @@ def backtest_command(
     for name, why in result.skipped.items(): typer.echo(f'{name} was left out: {why}')
     typer.echo(f'written: {out}/leaderboard.json, {out}/predictions.parquet, {out}/report.html')
 
-# %% ../nbs/cli.ipynb #ca79c1ea
-def _fit(log, cutoff, horizon, model, seed, state=None):
-    from ulv_jax.data.snapshots import as_cutoff, training_snapshots
+# %% ../nbs/cli.ipynb #a619b475
+def _taken(fresh):
+    "What a network can be told by name, and its defaults."
+    from dataclasses import asdict
+    from inspect import signature
+    own = {k: p.default for k, p in signature(type(fresh)).parameters.items() if k in ('head', 'static', 'names', 'members')}
+    return own | fresh.settings | asdict(fresh.training)
+
+def _number(kind, text, most=float('inf')):
+    if not (1 if kind is int else 0) <= (x := kind(text)) < most: raise ValueError
+    return x
+
+_KINDS = {bool: ('true or false', lambda text: {'true': True, 'false': False}[text.lower()]), int: ('a whole number of at least 1', lambda text: _number(int, text)),
+          float: ('a number from 0 on', lambda text: _number(float, text)), tuple: ('item, category or both with a comma between them', lambda text: tuple(('item', 'category')[('item', 'category').index(n.strip())] for n in text.split(','))), str: ('a word', str)}
+_SHARE = 'a number from 0 to below 1', lambda text: _number(float, text, 1.)
+
+def _parsed(name, text, default):
+    from ulv_jax.data.errors import DataError
+    word, read = _SHARE if name in ('dropout', 'warmup') else _KINDS[type(default)]
+    try: return read(text)
+    except (ValueError, KeyError): raise DataError(f"--set {name}={text}: {name} must be {word}") from None
+
+# %% ../nbs/cli.ipynb #379b8097
+def _forecaster(model, seed, given=()):
+    "The forecaster of that name, with what is set."
     from ulv_jax.models.base import make_forecaster
+    fresh = make_forecaster(model, seed)
+    return _with_settings(fresh, [g.partition('=') for g in given]) if given else fresh
+
+def _with_settings(fresh, given):
+    from dataclasses import asdict, replace
+    from ulv_jax.data.errors import DataError, nearest
+    from ulv_jax.models.sequence import SequenceForecaster
+    if not isinstance(fresh, SequenceForecaster): raise DataError(f"'{fresh.name}' takes no --set: leave it out, or choose a network, such as lstm")
+    taken, chosen = _taken(fresh), {}
+    for name, sign, text in given:
+        if not sign: raise DataError(f"--set {name}: write a name and a value, as head=process")
+        if name not in taken: raise DataError(f"'{fresh.name}' has no setting '{name}': it takes {', '.join(taken)}" + (f' (did you mean {near[0]}?)' if (near := nearest(name, list(taken))) else ''))
+        chosen[name] = _parsed(name, text, taken[name])
+    of_training = {k: chosen.pop(k) for k in asdict(fresh.training) if k in chosen}
+    return type(fresh)(seed=fresh.seed, training=replace(fresh.training, **of_training), **chosen)
+
+# %% ../nbs/cli.ipynb #ca79c1ea
+def _fit(log, cutoff, horizon, fresh, state=None):
+    from ulv_jax.data.snapshots import as_cutoff, training_snapshots
     from ulv_jax.serving.bundle import end_of_log
     cutoff = as_cutoff(cutoff, log.time_zone) if cutoff else end_of_log(log)
-    fresh = make_forecaster(model, seed)
     if state: fresh.keep_state(state)
     return fresh.fit(training_snapshots(log, cutoff, horizon, rehearsals=fresh.rehearses)), cutoff
 
 # %% ../nbs/cli.ipynb #7533af63
-def _state_folder(model, asked, out):
+def _state_folder(fresh, asked, out):
     "Where the model keeps its state while it learns; None: it keeps none."
     from ulv_jax.data.errors import DataError
-    from ulv_jax.models.base import make_forecaster
     folder = Path(asked or f'{out}-unfinished')
     if folder.exists() and not folder.is_dir(): raise DataError(f"'{folder}' is a file: --checkpoint must name a folder")
-    if getattr(make_forecaster(model), 'keep_state', lambda folder: False)(folder): return folder   # a family that learns for long has it
-    if asked: raise DataError(f"'{model}' keeps no state while it learns: leave --checkpoint out, or choose a network, such as lstm")
+    if getattr(fresh, 'keep_state', lambda folder: False)(folder): return folder   # a family that learns for long has it
+    if asked: raise DataError(f"'{fresh.name}' keeps no state while it learns: leave --checkpoint out, or choose a network, such as lstm")
 
-def _fit_or_say(log, cutoff, horizon, model, seed, state):
-    try: return _fit(log, cutoff, horizon, model, seed, state)
+def _fit_or_say(log, cutoff, horizon, fresh, state):
+    try: return _fit(log, cutoff, horizon, fresh, state)
     except KeyboardInterrupt: raise _Stopped(_stopped(state)) from None
 
 def _forget(state):
@@ -185,7 +225,7 @@ def fit_command(
     user_col:USER='user_id', time_col:TIME='timestamp', value_col:VALUE='value', event_col:EVENT=None, item_col:ITEM=None, order_col:ORDER=None,
     cost_col:COST=None, currency_col:CURRENCY_COL=None, time_zone:ZONE=None,
     purchase:PURCHASE='purchase', value_kind:KIND='net', currency:CURRENCY=None, cutoff:END=None,
-    model:Annotated[str, typer.Option(help='Name of the model.')]='ensemble', seed:SEED=0,
+    model:Annotated[str, typer.Option(help='Name of the model.')]='ensemble', given:SET=None, seed:SEED=0,
     checkpoint:Annotated[Optional[str], typer.Option(help="Folder for the state of a network while it learns: after Ctrl-C the same command goes on from there. Default: the folder of --out with '-unfinished' behind its name.", show_default=False)]=None):
     """Fit one model on everything known before the cutoff, and write a bundle.
 
@@ -193,13 +233,14 @@ def fit_command(
 
     A network that is stopped by Ctrl-C goes on after its last whole epoch when the same command is given again, and ends as if it had not been stopped.
 
-    Example: `ulv fit events.parquet --horizon 91D --out my-bundle`
+    Example: `ulv fit events.parquet --horizon 91D --out my-bundle`; a network with a head of its own: `ulv fit events.parquet --horizon 91D --model gru --set head=process --set n_hidden=32 --out my-bundle`
     """
     from ulv_jax.serving.bundle import write_bundle
     out, columns = _folder(out), _columns(user_col, time_col, value_col, event_col, item_col, order_col, cost_col, currency_col, time_zone)
-    state = _state_folder(model, checkpoint, out)
+    fresh = _forecaster(model, seed, given or ())
+    state = _state_folder(fresh, checkpoint, out)
     log = _read(events, columns, purchase, value_kind, currency)
-    fitted, at = _fit_or_say(log, cutoff, horizon, model, seed, state)
+    fitted, at = _fit_or_say(log, cutoff, horizon, fresh, state)
     write_bundle(fitted, columns, log, out, cutoff=at)
     _forget(state)
     for name, why in getattr(fitted, 'skipped_', {}).items(): typer.echo(f'{name} was left out: {why}')
@@ -270,7 +311,7 @@ def report_command(results:Annotated[str, typer.Argument(help='Folder that `ulv 
 def _forecast_future(log, columns, out, seed, metrics):
     from ulv_jax.data.snapshots import snapshot
     from ulv_jax.serving.bundle import write_bundle
-    model, at = _fit(log, None, '91D', 'ensemble', seed)
+    model, at = _fit(log, None, '91D', _forecaster('ensemble', seed))
     write_bundle(model, columns, log, out/'bundle', cutoff=at, metrics=metrics)
     forecast = model.predict(snapshot(log, at, '91D', labels=False))
     for name in ('forecasts.parquet', 'forecasts.csv'): _write_table(forecast, out/name)

@@ -72,6 +72,7 @@ class Head:
     def prepare(self, snapshots, seed:int=0): return self   # a head that has to know the shop measures it here, before the network learns
     def at(self, snapshot): return self                     # a head that has to know the date is told it here
     def known(self, outcome:dict) -> dict: return outcome   # and says here what it knows of it
+    def as_loss(self) -> 'Head': return self                # what is compiled into a step: all that the loss reads of the head itself
     def forecast(self, answer, scale=PLAIN, ratio:float=1.) -> dict: return stretch(self.columns(answer, scale), ratio)
 
 # %% ../../nbs/models/02b_heads.ipynb #d9e43073
@@ -158,8 +159,7 @@ class MultiHead(Head):
     parts:tuple         # heads
     weights:tuple       # of their losses
 
-    @property
-    def name(self): return '+'.join(h.name for h in self.parts)
+    name = property(lambda self: '+'.join(h.name for h in self.parts))
 
     @property
     def width(self): return sum(h.width for h in self.parts)
@@ -180,6 +180,7 @@ class MultiHead(Head):
     def columns(self, answer, scale=PLAIN): return self.forecast(answer, scale)
     def prepare(self, snapshots, seed=0): return replace(self, parts=tuple(h.prepare(snapshots, seed) for h in self.parts))
     def at(self, snapshot): return replace(self, parts=tuple(h.at(snapshot) for h in self.parts))
+    def as_loss(self): return replace(self, parts=tuple(h.as_loss() for h in self.parts))
     def known(self, outcome): return {k: v for h in self.parts for k, v in h.known(outcome).items()}
 
     def forecast(self, answer, scale=PLAIN, ratio=1.):

@@ -56,6 +56,8 @@ class SeasonalProcess(Process):
 
     def prepare(self, snapshots, seed=0): return replace(self, season=fit_season(snapshots, seed), when=())
 
+    def as_loss(self): return replace(self, season=(), when=())   # the multipliers are in the targets
+
     def at(self, snapshot):
         if not self.season: return self
         return replace(self, when=stretches(self.season, snapshot.cutoff, max(1, round(snapshot.horizon.total_seconds()/86400))))

@@ -26,7 +26,7 @@ from .memory import check_fits, n_weights, training_bytes
 from .mesh import cores_as_devices, data_mesh
 from .module import from_arrays, to_arrays
 from .network import widen
-from .outcomes import check_labels, targets
+from .outcomes import check_known, check_labels, targets
 from .steps import StepInputs, fit_steps, steps_of
 from .tables import Tables, table_of
 from .training import Examples, Training, answer_all, train_network
@@ -72,7 +72,9 @@ def _settings(network, given):
     for k in given:
         if k not in named: raise DataError(f"{network.__name__} has no setting '{k}': it takes {', '.join(named)}" + (f' (did you mean {near[0]}?)' if (near := nearest(k, named)) else ''))
         if k in ('n_hidden', 'n_layers', 'n_heads') and given[k] < 1: raise DataError(f'{k} is {given[k]}: {network.__name__} needs at least 1')
-    return named | given
+    told = named | given
+    if 'n_heads' in told and told['n_hidden'] % told['n_heads']: raise DataError(f"n_hidden is {told['n_hidden']}, which {told['n_heads']} heads cannot share evenly: choose a multiple of n_heads")
+    return told
 
 # %% ../../nbs/models/03b_sequence.ipynb #aac299e6
 class SequenceForecaster(Forecaster):
@@ -128,8 +130,9 @@ NAME_WIDTH = 8   # numbers for a name
 def _fit_network(model, snapshots):
     check_labels(snapshots)
     model.scale_ = ValueScale.fit(np.concatenate([s.labels['value'] for s in snapshots]))
-    model.head = model.head.prepare(snapshots, model.seed)
     learn = _lessons(model, snapshots)
+    check_known([*learn, snapshots[-1]], model.head, getattr(snapshots, 'present', None))   # before anything is measured
+    model.head = model.head.prepare(snapshots, model.seed)
     model._measure(learn)
     train, valid, users = _train_and_valid(model, snapshots, learn)
     settings = _rows_for(model.training, train.offsets, valid.offsets)
@@ -187,7 +190,7 @@ def _user_numbers(snapshots):
 def _learn(model, train, valid, settings, users):
     networks = [_network(model, model.head.start(train.target), k) for k in range(model.members)]
     model.network_, model.params_ = networks[0], None
-    how = dict(settings=settings, seed=model.seed, progress=model.progress, loss=model.head, checkpoint=model.checkpoint)
+    how = dict(settings=settings, seed=model.seed, progress=model.progress, loss=model.head.as_loss(), checkpoint=model.checkpoint)
     if model.members == 1: return train_network(model.network_, train, valid, **how)
     model.params_, history = train_members(networks, train, valid, **how, weights=poisson_weights(users, model.members, model.seed))
     return history

@@ -240,7 +240,8 @@ def _look(last, data):
 
 def _where(i, b, data, seen):
     users = b.user[b.weight > 0]
-    why = _odd(users, data) or (f'all inputs are finite, from {_of(b.x).min():.3g} to {_of(b.x).max():.3g}, the largest target is {np.abs(data.target[users]).max():.3g}: lower the learning rate')
+    said, cure = _largest(users, data)
+    why = _odd(users, data) or f'all inputs are finite, from {_of(b.x).min():.3g} to {_of(b.x).max():.3g}, {said}: {cure or "lower the learning rate"}'
     return f'the loss or its gradient is not a number at step {i} of the epoch ({len(users)} users, first {_named(users, data)}; {_given(seen)}): {why}'
 
 def _given(seen):
@@ -251,7 +252,9 @@ def _given(seen):
 def _check_judged(loss, epoch, valid, params, who=''):
     if np.isfinite(loss): return
     fine = all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params))
-    why = _odd(np.arange(len(valid)), valid) or (f'all inputs are finite, the largest target is {np.abs(valid.target).max():.3g}: {"so are the weights: look at the largest targets" if fine else "the weights are not: lower the learning rate"}')
+    said, cure = _largest(everybody := np.arange(len(valid)), valid)
+    cure = cure or ('look at the largest targets' if fine else 'lower the learning rate')
+    why = _odd(everybody, valid) or f'all inputs are finite, {said}; the weights are {"finite, too" if fine else "not"}: {cure}'
     raise FloatingPointError(f'{who}the loss of the users held out is {loss} after epoch {epoch} ({len(valid)} users): {why}')
 
 
@@ -261,6 +264,8 @@ def _of(x): return x['numbers'] if isinstance(x, dict) else x   # codes are alwa
 def _named(users, data, most=3):
     "Users by name, or by position where nobody has said their names."
     return f'at positions {users[:most].tolist()}' if data.who is None else f'{np.asarray(data.who)[users[:most]].tolist()}'
+
+def _name(user, data): return f'at position {user}' if data.who is None else repr(np.asarray(data.who)[[user]].tolist()[0])
 
 def _odd_columns(u, data):
     "Which numbers of a user are not finite, by kind: a mask of columns each."
@@ -276,6 +281,15 @@ def _odd(users, data):
         at = np.flatnonzero(np.any([found[kind] for found in odd.values() if kind in found], axis=0))[:3]
         return f"{kind} ({', '.join(str(called[kind][i]) if called.get(kind) else f'number {i}' for i in at)})"
     return f"users {_named(np.array(list(odd)), data)} have an input or target that is not finite: {', '.join(told(k) for k in dict.fromkeys(k for found in odd.values() for k in found))}"
+
+# %% ../../nbs/models/03_training.ipynb #35f5b755
+LARGEST = float(np.sqrt(np.finfo(np.float32).max))   # whose square is still a number of 32 bits
+
+def _largest(users, data):
+    "The largest target and whose it is; what to do if it is too large to be squared."
+    most = np.abs(data.target[users]).max(axis=1)
+    said = f'the largest target is {most.max():.3g}, of user {_name(users[most.argmax()], data)}'
+    return said, 'its square is more than 32 bits can hold: correct the value of this user, or leave him out' if most.max() > LARGEST else ''
 
 # %% ../../nbs/models/03_training.ipynb #47abdfd4
 def _flat(tree): return {str(i): np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(tree))}
