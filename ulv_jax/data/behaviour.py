@@ -92,20 +92,22 @@ def kind_features(
     events:Events,
     cutoff:pd.Timestamp,
     windows:tuple=RECENT,   # days before the cutoff
-    users:pd.Index|None=None,   # of whom alone, in this order; each has an event before the cutoff
+    users:pd.Index|None=None,   # of whom alone, in this order; NaN without an event before the cutoff
 ) -> pd.DataFrame: # n_<kind>, n_<kind>_7d, ..., days_since_<kind>, and tenure, by user; a kind never seen of a user: 0 and NaN
     "How often each kind of event happened to every user, and how long ago it was."
     since = {w: cutoff - pd.Timedelta(days=w) for w in windows}
     found, n, last, first, *late = _by_kind(events, cutoff, list(since.values()))
     known = np.flatnonzero(n.any(-1))   # kinds seen by the cutoff; the others are still to come
-    users, these = (found, slice(None)) if users is None else (users, pd.Index(found).get_indexer(users))
+    asked = pd.Index(found if users is None else users, name='user_id')
+    at = np.arange(len(found)) if users is None else pd.Index(found).get_indexer(asked)
+    these = at[at >= 0]   # -1 would be the last user's row
     dark = unseen(events, since)
     counts = {'n_{}': n, **{f'n_{{}}_{w}d': x for w, x in zip(windows, late) if w not in dark}}
     columns = {name.format(events.kinds[i]): block[i][these].astype(float) for name, block in counts.items() for i in known}
     columns |= {f'n_{events.kinds[i]}_{w}d': np.nan for w in dark for i in known}
     columns |= {f'days_since_{events.kinds[i]}': _days(cutoff, last[i][these]) for i in known}
     names = [name.format(events.kinds[i]) for name in ('n_{}', *(f'n_{{}}_{w}d' for w in windows), 'days_since_{}') for i in known]
-    return pd.DataFrame({name: columns[name] for name in names} | {'tenure': _days(cutoff, first[these])}, index=pd.Index(users, name='user_id'), copy=False)
+    return pd.DataFrame({name: columns[name] for name in names} | {'tenure': _days(cutoff, first[these])}, index=asked[at >= 0], copy=False).reindex(asked)
 
 def _days(cutoff, time): return np.where(time == NEVER, np.nan, (microseconds(cutoff) - time) / DAY_US)
 

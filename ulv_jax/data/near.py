@@ -73,7 +73,7 @@ def parted(
     return t.filter(~some), with_reason(t.filter(some), lacks)
 
 # %% ../../nbs/data/01e_near.ipynb #01e00008
-LOST = '_lost'   # a column that no log has
+LOST = '_lost'   # a column that no log has: the name is taken
 
 def _lost(batch): return batch[LOST], batch.drop_columns(LOST)
 
@@ -100,11 +100,11 @@ def paid_here(
 
 def _numbers(rows): return rows.source['event'].combine_chunks().indices.to_numpy()   # of the kinds
 
-def _look(table, kinds, purchase):
-    "span, rows of each kind, and the rows with money in them or None."
+def _look(table, kinds, purchase, share=.25):
+    "span, rows of each kind, and the rows with money in them, or None if they are more than a share."
     rows = Rows(table, kinds)
     paid = paid_here(rows, purchase)
-    few = (pc.sum(paid).as_py() or 0) * 4 <= len(table)
+    few = (pc.sum(paid).as_py() or 0) <= share * len(table)
     return span(rows), np.bincount(_numbers(rows), minlength=len(kinds)), table.filter(paid) if few else None
 
 # %% ../../nbs/data/01e_near.ipynb #d730810e
@@ -125,9 +125,11 @@ def _noted(seen, kinds, connection):
     return Noted(whole, occur, None if any(p is None for p in paid) else stored(pa.concat_tables(paid), connection))
 
 # %% ../../nbs/data/01e_near.ipynb #01e0000a
+HELD = 20_000_000   # rows with money that memory holds until the file is written; of more, the engine keeps them
+
 def _on_disk(coded, kinds, lacks, n, purchase):
     connection, found = coded.get_backend(), lacks(coded)
-    path, seen = _sorted_file(coded.mutate(**{LOST: any_of(found)}), _some(coded.user_id, n), kinds, n, partial(_look, kinds=kinds, purchase=purchase))   # a connection answers one question at a time, so the sample comes first
+    path, seen = _sorted_file(coded.mutate(**{LOST: any_of(found)}), _some(coded.user_id, n), kinds, n, partial(_look, kinds=kinds, purchase=purchase, share=min(.25, HELD / n)))   # a connection answers one question at a time, so the sample comes first
     noted, (_, aside) = _noted(seen, kinds, connection), parted(coded, found)
     if noted.span['n_rows'] == n: aside = aside.limit(0)   # nothing is left to look for
     return as_table(path, connection), aside.cache(), Rows(path, kinds, noted)

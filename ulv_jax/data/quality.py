@@ -85,7 +85,7 @@ def _examples(t, k, rules, n=3):
 
 def _short(v):
     if pd.isna(v): return '?'
-    return f'{v:%Y-%m-%d %H:%M}' if isinstance(v, pd.Timestamp) else f'{v + 0.:.2f}' if isinstance(v, float) else str(v)
+    return v.isoformat(' ', 'minutes') if isinstance(v, pd.Timestamp) else f'{v + 0.:.2f}' if isinstance(v, float) else str(v)
 
 # %% ../../nbs/data/09_quality.ipynb #bdaa6746
 def _sums(judged, events, others=()):

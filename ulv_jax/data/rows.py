@@ -199,10 +199,11 @@ def span(
     "From when to when the events are, how many of how many users."
     n_rows, n_users, ends, before = 0, 0, [], None
     for batch in rows.batches(['user_id', 'timestamp'], size):
-        user, time = batch['user_id'], pc.min_max(batch['timestamp']).as_py()
+        user, time = batch['user_id'], pc.min_max(batch['timestamp'].cast(pa.timestamp('us')).view(pa.int64())).as_py()
         n_users += int(changes(user).sum()) - (user[0] == before)
         n_rows, before, ends = n_rows + len(batch), user[-1], [*ends, *time.values()]
-    return dict(first=min(ends, default=None), last=max(ends, default=None), n_rows=n_rows, n_users=n_users)
+    first, last = (pd.Timestamp(np.datetime64(at, 'us')) for at in (min(ends), max(ends))) if ends else (None, None)   # Python's own end with the year 9999
+    return dict(first=first, last=last, n_rows=n_rows, n_users=n_users)
 
 # %% ../../nbs/data/01d_rows.ipynb #r000000t
 def without(
