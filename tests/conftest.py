@@ -1,5 +1,5 @@
 "What several tests need: a browser, a server for files on loopback, and a small shop."
-import shutil, threading
+import shutil, sys, threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import pytest
@@ -7,6 +7,12 @@ import pytest
 CHROMIUM = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None)
 FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
          '--disable-component-update', '--disable-sync']
+
+@pytest.fixture(autouse=True, scope='module')
+def programs_go():
+    "The programs that a module compiled go with it: those of all modules would need more memory maps than a process is given, and the compiler would crash."
+    yield
+    if 'jax' in sys.modules: sys.modules['jax'].clear_caches()
 
 @pytest.fixture(scope='session')
 def browser():
