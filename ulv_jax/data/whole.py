@@ -22,7 +22,7 @@ def whole(
     folder = Path(folder)
     if folder.exists() and not folder.is_dir(): raise DataError(f"'{folder}' is a file, and a folder is needed there")
     folder.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=folder, prefix='.unfinished-') as part:
+    with _stop_stays_one(), TemporaryDirectory(dir=folder, prefix='.unfinished-') as part:
         with _as_os_error(folder):
             yield Path(part)
             files = sorted(Path(part).iterdir(), key=lambda f: f.suffix == '.json')   # what says what is there moves last
@@ -41,3 +41,11 @@ def _as_os_error(folder):
     except Exception as e:
         if type(e).__name__ not in ('SafetensorError', 'IOException'): raise
         raise OSError(errno.EIO, str(e).splitlines()[0], str(folder)) from e
+
+@contextmanager
+def _stop_stays_one():
+    "Ctrl-C while a folder is removed may close it twice: what the system says of that hides the Ctrl-C."
+    try: yield
+    except OSError as e:
+        if isinstance(e.__context__, KeyboardInterrupt): raise e.__context__ from None
+        raise
