@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 from .events import Events
-from .features import DAY_US, before, days_before, microseconds, whole_sum
-from .rows import THREADS, changes, give_back, in_threads, whole_users
+from .features import before, days_before, whole_sum
+from .rows import DAY_US, THREADS, changes, give_back, in_threads, microseconds, times_of, whole_users
 
 # %% ../../nbs/data/03a_behaviour.ipynb #b7493a69
 WINDOWS = (7, 30, 90, 180, 365)   # days
@@ -44,7 +44,7 @@ NEVER = np.iinfo(np.int64).min   # as a time
 def _kinds_here(block, n_kinds, cutoff, since):
     "users, how often, last, first and how often in each window, of a block of sorted rows."
     new = changes(block['user_id'])
-    time, starts = block['timestamp'].cast(pa.timestamp('us')).view(pa.int64()).to_numpy(), np.flatnonzero(new)
+    time, starts = times_of(block['timestamp']), np.flatnonzero(new)
     cell, known = (np.cumsum(new) - 1) * n_kinds + block['event'].indices.to_numpy(), time < cutoff
     count = lambda at: np.bincount(cell[at], minlength=len(starts) * n_kinds).reshape(-1, n_kinds).astype(np.int32)
     recent = np.flatnonzero(known & (time >= min(since, default=cutoff)))

@@ -19,7 +19,7 @@ from .history import history
 from .items import CODED, codes
 from .near import as_table
 from .orders import _basket_sums
-from .rows import BLOCK, Rows, changes, whole_users, with_kinds
+from .rows import BLOCK, Rows, changes, microseconds, times_of, whole_users, with_kinds
 from .sequences import sequences
 from .snapshots import Snapshot
 from .source import connect
@@ -33,8 +33,7 @@ def customers_in(
 ) -> tuple: # (row at which each user begins, whether he bought before the cutoff, codes of the kinds seen before it)
     "Who of a block of rows is a customer."
     starts = np.flatnonzero(changes(batch['user_id']))
-    time = batch['timestamp'].cast(pa.timestamp('us')).view(pa.int64()).to_numpy()
-    known = time < np.datetime64(cutoff, 'us').astype(np.int64)
+    known = times_of(batch['timestamp']) < microseconds(cutoff)
     kind = batch['event'].indices.to_numpy()
     return starts, np.logical_or.reduceat((kind == events.kinds.index(events.purchase)) & known, starts), np.unique(kind[known])
 

@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 from .events import Events
-from .features import DAY_US, before, microseconds
+from .features import before
 from .items import CODED, codes, codes_of, looked_up, with_code
 from .near import BIG_LOG
-from .rows import BLOCK, THREADS, changes, give_back, in_threads, whole_users, with_kinds
+from .rows import BLOCK, DAY_US, THREADS, changes, give_back, in_threads, microseconds, times_of, whole_users, with_kinds
 
 # %% ../../nbs/data/04_sequences.ipynb #a3fa8635
 FIELDS = ('log_gap', 'log_age', 'log_value', 'log_lines', 'log_count')
@@ -131,7 +131,7 @@ def _fields(gap, age, value, lines, number):
 # %% ../../nbs/data/04_sequences.ipynb #6a59dcd3
 def _steps(block, users, cutoff, max_length, gross=False, known={}):
     "place among the users of each user in the block, number of steps kept of each, and what is kept of each step."
-    time, cutoff = block['timestamp'].cast(pa.timestamp('us')).view(pa.int64()).to_numpy(), microseconds(cutoff)
+    time, cutoff = times_of(block['timestamp']), microseconds(cutoff)
     starts, at = _begins(block, time)
     place = users.get_indexer(block['user_id'].take(pa.array(starts)).to_pandas())
     first, end = _known(starts, at, time, cutoff)

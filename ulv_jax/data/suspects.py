@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from .events import Events
-from .rows import THREADS, Rows, changes, in_threads, whole_users
+from .rows import DAY_US, THREADS, Rows, changes, in_threads, times_of, whole_users
 from .rules import Limits, _paces, _stripped
 
 # %% ../../nbs/data/08b_suspects.ipynb #5a000008
@@ -52,8 +52,6 @@ def _odd_items(items, limits):
     return np.append(odd, False)[pc.fill_null(codes.indices, len(odd)).to_numpy()]
 
 # %% ../../nbs/data/08b_suspects.ipynb #5a00000e
-DAY_US = 86_400_000_000   # microseconds
-
 def _odd_times(time, limits):
     early, late = pd.Timestamp(limits.earliest).value // 1000, limits.last().value // 1000
     return (time < early) | (time >= late) if time.min() < early or time.max() >= late else np.zeros(len(time), bool)
@@ -77,7 +75,7 @@ def _look(block, limits, purchase, aside):
     "Suspect or not; users and days of the others."
     new = changes(block['user_id'])
     starts, ids = np.flatnonzero(new), block['user_id'].filter(pa.array(new))
-    run, time = np.cumsum(new) - 1, block['timestamp'].cast(pa.timestamp('us')).view(pa.int64()).to_numpy()
+    run, time = np.cumsum(new) - 1, times_of(block['timestamp'])
     found = _is_suspect(block, ids, run, new, time, limits, purchase, aside)
     return block.filter(pa.array(found)), np.flatnonzero(found), len(block), *_beyond(ids, starts, time, ~found)
 
