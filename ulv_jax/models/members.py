@@ -65,8 +65,8 @@ def members_step(
     *, graph, settings:Training, mesh:Mesh, loss,
 ) -> tuple[State, Float[Array, "member"], Seen]: # Seen [shard, member]
     "The next states, the losses before them, and what the heads were given."
-    @partial(jax.shard_map, mesh=mesh, in_specs=(P(), P(), *[P('data')]*4), out_specs=(P(), P('data')), check_vma=False)
-    def summed(params, keys, *own):
+    @partial(jax.shard_map, mesh=mesh, in_specs=(*[P()]*3, *[P('data')]*4), out_specs=(P(), P('data')), check_vma=False)
+    def summed(params, keys, rest, *own):
         batch, target, static, weight = map(_own, own)
         rows = jax.lax.axis_index('data') * len(batch.reset) + jnp.arange(len(batch.reset))
         def one(params, keys, weight):
@@ -74,7 +74,7 @@ def members_step(
             return jax.value_and_grad(_local_loss, has_aux=True)(params, graph, keys, rest, loss, batch._replace(weight=batch.weight*weight), target, static, settings.precision)
         (total, seen), gradient = each_member(one, params, keys, weight.T)
         return jax.lax.psum((total, gradient), 'data'), jax.tree.map(lambda a: a[None], seen)
-    found, seen = summed(state.params, keys, batch, target, static, weight)
+    found, seen = summed(state.params, keys, rest, batch, target, static, weight)
     total, gradient = jax.tree.map(lambda a: a / per_batch, found)
     return jax.vmap(partial(_change, rate, settings))(state, gradient), jax.vmap(_sound)(total, gradient), seen
 
@@ -87,11 +87,11 @@ def _change(rate, settings, state, gradient):
 @partial(jax.jit, static_argnames=('graph', 'mesh'))
 def members_answer(params, batch:Batch, static, rest, *, graph, mesh:Mesh):
     "Answers [member, shard, slot, answer] for one batch, dropout off."
-    @partial(jax.shard_map, mesh=mesh, in_specs=(P(), P('data'), P('data')), out_specs=P(None, 'data'), check_vma=False)
-    def answers(params, batch, static):
+    @partial(jax.shard_map, mesh=mesh, in_specs=(P(), P(), P('data'), P('data')), out_specs=P(None, 'data'), check_vma=False)
+    def answers(params, rest, batch, static):
         one = lambda params: _call(nnx.merge(graph, params, rest, copy=True), _own(batch), _own(static))
         return each_member(one, params)[:, None]
-    return answers(params, batch, static)
+    return answers(params, rest, batch, static)
 
 # %% ../../nbs/models/03a_members.ipynb #b3e3be13
 def answer_members(
@@ -168,8 +168,7 @@ def train_members(
     about = None if checkpoint is None and not mesh.is_multi_process else _about(train, valid, settings, seed, loss, networks[0]) + _about(*[Examples(weights, train.offsets, train.target)]*2, settings, seed, loss)
     state = stack([start_state(n, settings) for n in networks])
     (state, best), history = _load_checkpoint(checkpoint, (state, jax.tree.map(jnp.copy, state.params)), about)
-    if mesh.is_multi_process:
-        with while_all_live(): state, fixed = _joined(state, fixed, history, about, mesh)
+    with while_all_live(): state, fixed = _joined(state, fixed, history, about, mesh)
     with while_all_live(), tqdm(total=fixed['n_steps']*settings.epochs, initial=int(state.step[0]), disable=None if progress and is_first() else True, unit='step', leave=False) as bar:
         try: best = _epochs_of_all(networks[0], state, best, history, fixed, train, valid, weights, settings, mesh, seed, bar, checkpoint, about)
         except KeyboardInterrupt: raise KeyboardInterrupt(_stopped(len(history), settings, checkpoint)) from None

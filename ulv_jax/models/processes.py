@@ -70,7 +70,8 @@ def everywhere(
     mesh:Mesh,
 ): # -> the same, whole on every device
     "Hand all devices all of it."
-    return jax.tree.map(lambda a: _whole(a, NamedSharding(mesh, P())), tree) if mesh.is_multi_process else tree
+    whole = NamedSharding(mesh, P())
+    return jax.tree.map(lambda a: _whole(a, whole), tree) if mesh.is_multi_process else jax.device_put(tree, whole)
 
 def _whole(a, sharding):
     if jnp.issubdtype(a.dtype, jax.dtypes.prng_key): return jax.random.wrap_key_data(_whole(jax.random.key_data(a), sharding), impl=jax.random.key_impl(a))

@@ -14,6 +14,13 @@ from .first_weights import glorot_uniform, linear
 from .module import Module
 from .network import Dropout, SequenceNetwork
 
+# %% ../../nbs/models/02_recurrent.ipynb #6bad92f3
+def _gates(z):
+    "i, f, g, o, with the tanh of all in one go."
+    half = jnp.repeat(jnp.array([.5, .5, 1., .5], z.dtype), z.shape[-1]//4)
+    i, f, g, o = jnp.split(jnp.tanh(half * z), 4, axis=-1)
+    return .5 + .5*i, .5 + .5*f, g, .5 + .5*o
+
 # %% ../../nbs/models/02_recurrent.ipynb #289515fc
 def lstm_step(
     carry:tuple[Float[Array, "row hidden"], Float[Array, "row hidden"]],   # h and c after the step before
@@ -24,9 +31,9 @@ def lstm_step(
 ) -> tuple[Float[Array, "row hidden"], Float[Array, "row hidden"]]: # h and c after this step
     "One step of one LSTM layer, for all rows at once."
     h, c = (jnp.where(reset[:, None], 0., s) for s in carry)
-    i, f, g, o = jnp.split(jnp.concatenate([x, h], -1) @ w + b, 4, axis=-1)
-    c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
-    return jax.nn.sigmoid(o) * jnp.tanh(c), c
+    i, f, g, o = _gates(jnp.concatenate([x, h], -1) @ w + b)
+    c = f * c + i * g
+    return o * jnp.tanh(c), c
 
 # %% ../../nbs/models/02_recurrent.ipynb #a1c7de01
 def lstm_scan(
@@ -45,40 +52,61 @@ def lstm_scan(
 # %% ../../nbs/models/02_recurrent.ipynb #a1c7de03
 def _forget(s, reset): return jnp.where(reset[..., None], 0., s)
 
-def _before(s, reset): return _forget(jnp.concatenate([jnp.zeros_like(s[:1]), s[:-1]]), reset)   # as a step finds it
-
 def _forward(x, reset, w, b):
     "h, c and the gates i, f, g, o, all after every step."
     start = jnp.zeros((x.shape[1], len(b)//4), x.dtype)
     def walk(carry, now):
         h, c = (_forget(s, now[1]) for s in carry)
-        i, f, g, o = jnp.split(jnp.concatenate([now[0], h], -1) @ w + b, 4, axis=-1)
-        i, f, g, o = jax.nn.sigmoid(i), jax.nn.sigmoid(f), jnp.tanh(g), jax.nn.sigmoid(o)
+        i, f, g, o = _gates(jnp.concatenate([now[0], h], -1) @ w + b)
         c = f * c + i * g
         h = o * jnp.tanh(c)
         return (h, c), (h, c, (i, f, g, o))   # four arrays: side by side in one, they would be copied
     h, c, gates = jax.lax.scan(walk, (start, start), (x, reset))[1]
     return h, (x, reset, w, h, c, gates)
 
-# %% ../../nbs/models/02_recurrent.ipynb #a1c7de04
-def _walk_back(dh, reset, u, c, gates):
-    "Gradient by what enters the gates, [time, row, gates]."
-    def walk(carry, now):
-        (dh, dc), (dy, reset, before, c, (i, f, g, o)) = carry, now
-        t, dh = jnp.tanh(c), dh + dy
-        dc = dc + dh * o * (1 - t*t)
-        dz = jnp.concatenate([dc*g * i*(1-i), dc*before * f*(1-f), dc*i * (1-g*g), dh*t * o*(1-o)], -1)
-        return (_forget(dz @ u.T, reset), _forget(dc * f, reset)), dz
-    start = jnp.zeros_like(c[0])
-    return jax.lax.scan(walk, (start, start), (dh, reset, _before(c, reset), c, gates), reverse=True)[1]
+def _step_back(dh, dc, before, c, gates):
+    "Gradients by what enters the gates, and by the memory before the step."
+    (i, f, g, o), t = gates, jnp.tanh(c)
+    dc = dc + dh * o * (1 - t*t)
+    return jnp.concatenate([dc*g * i*(1-i), dc*before * f*(1-f), dc*i * (1-g*g), dh*t * o*(1-o)], -1), dc * f
 
-def _backward(kept, dh):
+# %% ../../nbs/models/02_recurrent.ipynb #a1c7de04
+def _step_by_step(kept, dh):
+    "Gradients, with those of the weights added up on the way."
+    (x, reset, w, h, c, gates), n = kept, kept[0].shape[-1]
+    exact = jnp.promote_types(w.dtype, jnp.float32)   # sums of many steps
+    def walk(carry, now):
+        (dh, dc, c_now, dw, db), (t, dy, reset, x, gates) = carry, now
+        first, was = reset | (t == 0), jnp.maximum(t - 1, 0)
+        before = _forget(c[was], first)
+        dz, dc = _step_back(dh + dy, dc, before, c_now, gates)
+        read = jnp.concatenate([x, _forget(h[was], first)], -1)
+        back = dz @ w.T
+        sums = dw + jnp.matmul(read.T, dz, preferred_element_type=exact), db + dz.sum(0, dtype=exact)
+        return (_forget(back[:, n:], reset), _forget(dc, reset), c[was], *sums), back[:, :n]
+    none = jnp.zeros_like(c[0])
+    start = none, none, c[-1], jnp.zeros(w.shape, exact), jnp.zeros(w.shape[1], exact)
+    (*_, dw, db), dx = jax.lax.scan(walk, start, (jnp.arange(len(x)), dh, reset, x, gates), reverse=True)
+    return dx, None, dw.astype(w.dtype), db.astype(w.dtype)
+
+# %% ../../nbs/models/02_recurrent.ipynb #549a3144
+def _before(s, reset): return _forget(jnp.concatenate([jnp.zeros_like(s[:1]), s[:-1]]), reset)   # as a step finds it
+
+def _at_once(kept, dh):
+    "The same, with one product over all steps."
     x, reset, w, h, c, gates = kept
     n = x.shape[-1]
-    dz = _walk_back(dh, reset, w[n:], c, gates)
+    def walk(carry, now):
+        (dh, dc), (dy, reset, *kept) = carry, now
+        dz, dc = _step_back(dh + dy, dc, *kept)
+        return (_forget(dz @ w[n:].T, reset), _forget(dc, reset)), dz
+    none = jnp.zeros_like(c[0])
+    dz = jax.lax.scan(walk, (none, none), (dh, reset, _before(c, reset), c, gates), reverse=True)[1]
     read = jnp.concatenate([x, _before(h, reset)], -1)
     dw = read.reshape(-1, len(w)).T @ dz.reshape(-1, w.shape[1])   # one plain product: twice as fast as over two axes
     return dz @ w[:n].T, None, dw, dz.sum((0, 1))
+
+def _backward(kept, dh): return (_step_by_step if jax.default_backend() == 'cpu' else _at_once)(kept, dh)
 
 # %% ../../nbs/models/02_recurrent.ipynb #a1c7de05
 @jax.custom_vjp

@@ -125,14 +125,14 @@ def train_step(
     *, graph, settings:Training, mesh:Mesh, loss,
 ) -> tuple[State, Float[Array, ""], Seen]: # Seen by each shard
     "The next state, the loss before it, and what the head was given."
-    @partial(jax.shard_map, mesh=mesh, in_specs=(P(), *[P('data')]*3), out_specs=(P(), P('data')), check_vma=False)
-    def summed(params, batch, target, static):
+    @partial(jax.shard_map, mesh=mesh, in_specs=(*[P()]*3, *[P('data')]*3), out_specs=(P(), P('data')), check_vma=False)
+    def summed(params, keys, rest, batch, target, static):
         batch, target, static = map(_own, (batch, target, static))
         rows = jax.lax.axis_index('data') * len(batch.reset) + jnp.arange(len(batch.reset))
         own = jax.tree.map(lambda k: row_keys(jax.random.fold_in(k, state.step), rows), keys)
         (total, seen), gradient = jax.value_and_grad(_local_loss, has_aux=True)(params, graph, own, rest, loss, batch, target, static, settings.precision)
         return jax.lax.psum((total, gradient), 'data'), jax.tree.map(lambda a: a[None], seen)
-    found, seen = summed(state.params, batch, target, static)
+    found, seen = summed(state.params, keys, rest, batch, target, static)
     total, gradient = jax.tree.map(lambda a: a / per_batch, found)
     change, memory = make_optimizer(settings).update(gradient, state.memory, state.params)
     return State(optax.apply_updates(state.params, jax.tree.map(lambda c: -rate*c, change)), memory, state.step + 1), _sound(total, gradient), seen
@@ -141,11 +141,11 @@ def train_step(
 @partial(jax.jit, static_argnames=('graph', 'mesh'))
 def answer_batch(params, batch:Batch, static, rest, *, graph, mesh:Mesh):
     "Answers [shard, slot, answer] for one batch, dropout off."
-    @partial(jax.shard_map, mesh=mesh, in_specs=(P(), P('data'), P('data')), out_specs=P('data'), check_vma=False)
-    def answers(params, batch, static):
+    @partial(jax.shard_map, mesh=mesh, in_specs=(P(), P(), P('data'), P('data')), out_specs=P('data'), check_vma=False)
+    def answers(params, rest, batch, static):
         network = nnx.merge(graph, params, rest, copy=True)
         return _call(network, _own(batch), _own(static))[None]
-    return answers(params, batch, static)
+    return answers(params, rest, batch, static)
 
 # %% ../../nbs/models/03_training.ipynb #be3db8fb-2
 @dataclass(frozen=True)
@@ -183,7 +183,7 @@ def _by_user(ask, x, offsets, settings, mesh, static):
     out, given, settings = None, settings, _scored(settings, mesh, int(offsets[-1]))
     mean = 4. if settings is given else int(offsets[-1]) / max(len(offsets) - 1, 1)   # batches of the size that was asked for have one shape for everybody
     with _groups(x, offsets, settings, mesh, n_slots=_slots(settings, mesh, mean)) as groups:
-        for b, a in _one_behind((b, ask(*put((b, _beside(static, b.user)), mesh))) for b in groups):   # the devices work on the next one meanwhile
+        for b, a in _one_behind((b, ask(*put((b._replace(user=None, weight=None), _beside(static, b.user)), mesh))) for b in groups):   # the devices work on the next one meanwhile
             a = gathered(a)
             if out is None: out = np.zeros((*a.shape[:-3], len(offsets) - 1, a.shape[-1]), np.float32)
             out[..., b.user[b.weight > 0], :] = a[..., b.weight > 0, :]
@@ -355,8 +355,7 @@ def train_network(
     fixed = _fixed(network, train, settings, mesh, seed, loss)
     about = None if checkpoint is None and not mesh.is_multi_process else _about(train, valid, settings, seed, loss, network)
     (state, best), history = _load_checkpoint(checkpoint, (start_state(network, settings), start_state(network, settings).params), about)
-    if mesh.is_multi_process:
-        with while_all_live(): state, fixed = _joined(state, fixed, history, about, mesh)
+    with while_all_live(): state, fixed = _joined(state, fixed, history, about, mesh)
     with while_all_live(), tqdm(total=fixed['n_steps']*settings.epochs, initial=int(state.step), disable=None if progress and is_first() else True, unit='step', leave=False) as bar:
         try: best = _epochs(network, state, best, history, fixed, train, valid, settings, mesh, seed, bar, checkpoint, about)
         except KeyboardInterrupt: raise KeyboardInterrupt(_stopped(len(history), settings, checkpoint)) from None
@@ -380,9 +379,10 @@ def _stopped(epochs, settings, checkpoint):
 
 # %% ../../nbs/models/03_training.ipynb #9a0c0061
 def _joined(state, fixed, history, about, mesh):
-    "State and keys on the devices of all processes, which hold the same data and have finished the same epochs."
-    check_agree(about, 'data, settings, seed, head or network')
-    check_agree(hashlib.blake2b(json.dumps(history).encode(), digest_size=16).hexdigest(), 'finished epochs in its checkpoint folder')
+    "State and keys on all devices; several processes must hold the same data and have finished the same epochs."
+    if mesh.is_multi_process:
+        check_agree(about, 'data, settings, seed, head or network')
+        check_agree(hashlib.blake2b(json.dumps(history).encode(), digest_size=16).hexdigest(), 'finished epochs in its checkpoint folder')
     return everywhere(state, mesh), fixed | everywhere({k: fixed[k] for k in ('keys', 'rest')}, mesh)
 
 # %% ../../nbs/models/03_training.ipynb #fb24f7d6
