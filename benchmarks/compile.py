@@ -18,15 +18,17 @@ def first_step(name, n_fields=9):
     from ulv_jax.data.batches import batches
     from ulv_jax.models.base import make_forecaster
     from ulv_jax.models.mesh import by_shard, data_mesh, shards
+    from ulv_jax.models.processes import everywhere
     from ulv_jax.models.training import _parts, _rows, start_state, train_step
     model = make_forecaster(name)
     imported, mesh, settings = time.time(), data_mesh(), model.training
     network = model.network(n_fields, **model.settings, rngs=nnx.Rngs(0)); network.train()
     lengths = np.random.default_rng(0).integers(1, 20, 2000); offsets = np.concatenate([[0], lengths.cumsum()])
     batch = next(shards(batches(np.ones((offsets[-1], n_fields), np.float32), offsets, settings.row_length, _rows(settings, mesh)), mesh.size))
-    graph, keys, rest = _parts(network)
+    (graph, *more), state = _parts(network), start_state(network, settings)
+    state, keys, rest = everywhere((state, *more), mesh)
     data = jax.device_put((batch, np.ones((*batch.user.shape, 2), np.float32), np.zeros((*batch.user.shape, 0), np.float32)), by_shard(mesh))
-    _, loss, _ = train_step(start_state(network, settings), *data, keys, rest, np.float32(1e-3), np.float32(100), graph=graph, settings=settings, mesh=mesh, loss=model.head)
+    _, loss, _ = train_step(state, *data, keys, rest, np.float32(1e-3), np.float32(100), graph=graph, settings=settings, mesh=mesh, loss=model.head)
     return dict(loss=float(loss), imported=imported, done=time.time(), cpu=sum(os.times()[:2]))
 
 def run(name, folder):

@@ -7,8 +7,8 @@
 The network is the same on both sides: W1 sigmoid(W2 LSTM(W3 x) + b2) + b1, squared error and cross-entropy, AdamW with
 clipped gradients, no dropout. Each side runs in a process of its own with two threads; the processes take turns, and a
 figure is the median over rounds of the ratio within a round. PyTorch may choose its best layout (batch or time first),
-and for real lengths the better of padding and `pack_padded_sequence`, both within batches of users of similar length and
-within the mixed batches that a shuffling loader gives. Keras takes the fastest of its backends, its batches are of similar length.
+and for real lengths the better of padding and `pack_padded_sequence`; Keras takes the fastest of its backends. Both read
+the mixed batches that a shuffling loader gives, and, as a harder rival, batches of users who were sorted by length before.
 
 The second table says how much of this library's time is matrix work: the operations of all matrix products of the real
 steps, beside what the same cores do in one large product, which is measured in the same process. No program can be
@@ -152,8 +152,9 @@ def ulv_real(log, h=64):
     data = Examples(x, offsets, y)
     score = lambda: answer_all(network, x, offsets, settings, mesh)
     scored = warm(score)
-    history = train_network(network, data, some, Training(epochs=1 + CALLS, row_length=64, n_rows=256), progress=False, mesh=mesh)
-    return dict(score_ms=scored, train_ms=1e3*min(r['seconds'] for r in history[1:]), peak=peak(mesh), **matrix_work(int(lengths.sum()), x.shape[1], h, 1))
+    def epochs(n): return [1e3*r['seconds'] for r in train_network(network, data, some, Training(epochs=n, patience=n, row_length=64, n_rows=256), progress=False, mesh=mesh)[1:]]
+    trained = min(epochs(1 + max(5, int(3000/min(epochs(3))))))   # as many as fit into three seconds, as for the peers
+    return dict(score_ms=scored, train_ms=trained, peak=peak(mesh), **matrix_work(int(lengths.sum()), x.shape[1], h, 1))
 
 def padded_batches(lengths, x, b, shuffle, similar=True):
     "Batches of users as padded arrays: of similar length, or, as a shuffling loader gives them, of any."
@@ -170,13 +171,7 @@ def padded_batches(lengths, x, b, shuffle, similar=True):
 
 def shuffled(n): return np.random.default_rng(0).permutation(n)
 
-CALLS = 5
-
-def warm(f):
-    "Shortest time of a few calls after the first, in ms."
-    f(); times = []
-    for _ in range(CALLS): start = time.perf_counter(); f(); times.append(time.perf_counter() - start)
-    return 1e3*min(times)
+def warm(f): return best(f, 3.)
 
 def torch_real(log, h=64, b=512, similar=True):
     import torch
@@ -208,19 +203,21 @@ def keras_dense(case):
     model = keras_network(*shape, steps)
     return dict(score_ms=best(lambda: model.predict_on_batch(x)), train_ms=best(lambda: model.train_on_batch(x, y)))
 
-def keras_real(log, h=64, b=512):
+def keras_real(log, h=64, b=512, similar=True):
     from keras_peer import keras_network, padded_to, use_threads
     use_threads(THREADS)
     lengths, x, y = real_users(log)
     model = keras_network(x.shape[1], h, 1)
     def score():
-        for _, padded, _ in padded_batches(lengths, x, b, np.arange): model.predict_on_batch(padded_to(8, padded))
+        for _, padded, _ in padded_batches(lengths, x, b, np.arange, similar): model.predict_on_batch(padded_to(8, padded))
     def train():
-        for users, padded, _ in padded_batches(lengths, x, b, shuffled): model.train_on_batch(padded_to(8, padded), y[users])
+        for users, padded, _ in padded_batches(lengths, x, b, shuffled, similar): model.train_on_batch(padded_to(8, padded), y[users])
     return dict(score_ms=warm(score), train_ms=warm(train))
 
+def keras_mixed(log): return keras_real(log, similar=False)
+
 SIDES = {'dense': {'ulv': ulv_dense, 'torch': torch_dense, 'keras': keras_dense},
-         'real': {'ulv': ulv_real, 'torch': torch_real, 'torch, mixed lengths': torch_mixed, 'keras': keras_real}}
+         'real': {'ulv': ulv_real, 'torch': torch_real, 'torch, mixed lengths': torch_mixed, 'keras': keras_real, 'keras, mixed lengths': keras_mixed}}
 
 def run(kind, side, case, **more):
     env = os.environ | {'OMP_NUM_THREADS': str(THREADS), 'ULV_CPU_DEVICES': str(THREADS), 'TF_CPP_MIN_LOG_LEVEL': '2'} | more
@@ -230,10 +227,10 @@ def run(kind, side, case, **more):
 
 def turn(kind, side, case):
     "Times of one side; of Keras, those of its fastest backend."
-    if side != 'keras': return run(kind, side, case)
+    if not side.startswith('keras'): return run(kind, side, case)
     from keras_peer import BACKENDS
     found = {backend: run(kind, side, case, KERAS_BACKEND=backend) for backend in BACKENDS}
-    print(f'  keras, {case}: ' + '; '.join(f"{backend} {t['train_ms']:.1f} and {t['score_ms']:.1f} ms" for backend, t in found.items()), file=sys.stderr, flush=True)
+    print(f'  {side}, {case}: ' + '; '.join(f"{backend} {t['train_ms']:.1f} and {t['score_ms']:.1f} ms" for backend, t in found.items()), file=sys.stderr, flush=True)
     return {k: min(t[k] for t in found.values()) for k in ('train_ms', 'score_ms')}
 
 def main():
