@@ -76,8 +76,19 @@ def _settings(network, given):
     if 'n_heads' in told and told['n_hidden'] % told['n_heads']: raise DataError(f"n_hidden is {told['n_hidden']}, which {told['n_heads']} heads cannot share evenly: choose a multiple of n_heads")
     return told
 
+# %% ../../nbs/models/03b_sequence.ipynb #43576c1b
+class _Told(Forecaster):
+    "A forecaster of networks, which can be told settings by name."
+    def takes(self) -> dict: # name -> default
+        own = {k: p.default for k, p in inspect.signature(type(self)).parameters.items() if k in ('head', 'static', 'names', 'members')}
+        return own | self.settings | asdict(self.training)
+
+    def told(self, **settings): # a new one
+        of_training = {k: settings.pop(k) for k in asdict(self.training) if k in settings}
+        return type(self)(seed=self.seed, training=replace(self.training, **of_training), **settings)
+
 # %% ../../nbs/models/03b_sequence.ipynb #aac299e6
-class SequenceForecaster(Forecaster):
+class SequenceForecaster(_Told):
     "A network over the last steps, with the head that is asked for."
     network = None   # class of the network, a SequenceNetwork
 
