@@ -208,15 +208,17 @@ def _fit_or_say(log, cutoff, horizon, fresh, state):
 
 def _forget(state):
     if state is None: return
-    from ulv_jax.models.training import forget_checkpoint
-    forget_checkpoint(state)
+    from ulv_jax.ensemble.kept import forget_fits
+    forget_fits(state)
 
 def _stopped(state):
     "What Ctrl-C has left behind, and how to go on."
     if state is None: return 'stopped; this model keeps no state while it learns: nothing has been written, and the same command begins anew'
+    from ulv_jax.ensemble.kept import kept_fits
     from ulv_jax.models.training import kept_epochs
-    if not (done := kept_epochs(state)): return 'stopped before the first epoch was over; nothing has been written, and the same command begins anew'
-    return f"stopped; no bundle has been written, but the state after epoch {done} is saved in '{state}'. To go on from there, give the same command again:\n{shlex.join(['ulv', *sys.argv[1:]])}"
+    said = f'the state after epoch {done} is saved' if (done := kept_epochs(state)) else kept_fits(state)
+    if not said: return 'stopped before the first epoch or member was finished; nothing has been written, and the same command begins anew'
+    return f"stopped; no bundle has been written, but {said} in '{state}'. To go on from there, give the same command again:\n{shlex.join(['ulv', *sys.argv[1:]])}"
 
 # %% ../nbs/cli.ipynb #4b2ec5aa
 @app.command('fit')
@@ -228,12 +230,12 @@ def fit_command(
     cost_col:COST=None, currency_col:CURRENCY_COL=None, time_zone:ZONE=None,
     purchase:PURCHASE='purchase', value_kind:KIND='net', currency:CURRENCY=None, cutoff:END=None,
     model:Annotated[str, typer.Option(help='Name of the model.')]='ensemble', given:SET=None, seed:SEED=0,
-    checkpoint:Annotated[Optional[str], typer.Option(help="Folder for the state of a network while it learns: after Ctrl-C the same command goes on from there. Default: the folder of --out with '-unfinished' behind its name.", show_default=False)]=None):
+    checkpoint:Annotated[Optional[str], typer.Option(help="Folder for the state of a network while it learns, or for the members of an ensemble that are finished: after Ctrl-C the same command goes on from there. Default: the folder of --out with '-unfinished' behind its name.", show_default=False)]=None):
     """Fit one model on everything known before the cutoff, and write a bundle.
 
     The bundle is a folder of JSON and safetensors: the model, the names of the columns, the value contract, versions, and a fingerprint of the log. It holds no user's rows, and opening it runs no code. `ulv predict` uses it.
 
-    A network that is stopped by Ctrl-C goes on after its last whole epoch when the same command is given again, and ends as if it had not been stopped.
+    A network that is stopped by Ctrl-C goes on after its last whole epoch when the same command is given again, and an ensemble after the last member that was finished; both end as if they had not been stopped.
 
     Example: `ulv fit events.parquet --horizon 91D --out my-bundle`; a network with a head of its own: `ulv fit events.parquet --horizon 91D --model gru --set head=process --set n_hidden=32 --out my-bundle`
     """
