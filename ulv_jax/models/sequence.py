@@ -62,7 +62,7 @@ def split_users(
     out[np.random.default_rng(seed).permutation(len(data))[:max(1, round(share*len(data)))]] = True
     def part(keep):
         lengths = np.diff(data.offsets)
-        return Examples(jax.tree.map(lambda x: x[np.repeat(keep, lengths)], data.x), np.concatenate([[0], lengths[keep].cumsum()]), data.target[keep], None if data.static is None else data.static[keep], None if data.who is None else data.who[keep], data.called)
+        return Examples(jax.tree.map(lambda x: x[np.repeat(keep, lengths)], data.x), np.concatenate([[0], lengths[keep].cumsum()]), data.target[keep], None if data.static is None else data.static[keep], None if data.who is None else data.who[keep], data.called, data.kind)
     return (part(~out), part(out)) if len(data) > 1 else (data, data)
 
 # %% ../../nbs/models/03b_sequence.ipynb #a45ce578
