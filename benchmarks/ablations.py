@@ -54,7 +54,7 @@ class Variant(stacking.Ensemble):
 
     def _fit(self, snapshots):
         if not any(held is snapshots for _, held in KEPT.values()): KEPT.clear()   # another origin
-        def fit_members(names, at, seed, progress=False):
+        def fit_members(names, at, seed, progress=False, folder=None):
             found = {name: remembered(name, at, seed, self.calendar) for name in names}
             return {k: m for k, m in found.items() if not isinstance(m, str)}, {k: m for k, m in found.items() if isinstance(m, str)}
         own = {} if self.level else dict(_factors=lambda values, season: np.ones(len(values)))

@@ -75,15 +75,31 @@ SETTINGS = {
     'a head without a mean': ('gru', 'head=quantiles', ['says nothing of the mean value']),
     'heads that do not divide the width': ('attention', 'n_heads=5', ['n_hidden is 64, which 5 heads cannot share evenly']),
     'no such precision': ('gru', 'precision=half', ['float32, bfloat16']),
-    'a family without settings': ('pareto_nbd', 'head=process', ["'pareto_nbd' takes no --set"]),
+    'a family without settings': ('pareto_nbd', 'head=process', ["'pareto_nbd' takes no settings"]),
+    'another model': ('gru', 'lstm.head=process', ["'lstm' is not among the models asked for, gru"]),
+    'nobody': ('gru', '.head=process', ["'' is not among the models asked for"]),
+}
+
+OF_SEVERAL = {   # several models are asked for
+    'whose': ('lightgbm,gru,lstm', 'head=process', ['several models are asked for', 'as --set gru.head=process']),
+    'nobody can': ('mean,lightgbm', 'head=process', ['none of them takes settings, mean, lightgbm']),
+    'another of several': ('mean,gru', 'lstm.head=process', ["'lstm' is not among the models asked for, mean, gru"]),
+    'a name that is nearly right, of one': ('mean,gru', 'gur.head=process', ['did you mean gru?']),
+    'a setting that is nearly right': ('mean,gru', 'gru.n_hiden=32', ["'gru' has no setting 'n_hiden'", 'did you mean n_hidden?']),
+    'no value, of one': ('mean,gru', 'gru.head', ['write a name and a value, as gru.head=process']),
+    'a word for a number, of one': ('mean,gru', 'gru.n_hidden=wide', ['a whole number of at least 1']),
+    'no such head, of one': ('mean,gru', 'gru.head=proces', ['did you mean process?']),
+    'a family without settings, of one': ('mean,gru', 'mean.head=process', ["'mean' takes no settings"]),
+    'a model that is none': ('mean,grru', 'head=process', ["no model is called 'grru'"]),
 }
 
 def test_settings_that_cannot_be_are_one_sentence_each(tmp_path):
     "In one process, since each imports JAX; the log is not read, so it need not be there."
     from typer.testing import CliRunner
     from ulv_jax.cli import app
-    for case, (model, given, words) in SETTINGS.items():
-        done = CliRunner().invoke(app, ['fit', 'nowhere.csv', '--horizon', '60D', '--model', model, '--out', str(tmp_path/'out'), '--set', given])
+    fit, judge = ['fit', 'nowhere.csv', '--horizon', '60D', '--model'], ['backtest', 'nowhere.csv', '--cutoff', '2023-09-01', '--horizon', '60D', '--models']
+    for command, case, (model, given, words) in [(c, k, what) for c, cases in ((fit, SETTINGS), (judge, SETTINGS | OF_SEVERAL)) for k, what in cases.items()]:
+        done = CliRunner().invoke(app, [*command, model, '--out', str(tmp_path/'out'), '--set', given])
         assert done.exit_code == 2 and done.stderr.startswith('ulv: ') and done.stderr.count('\n') == 1, (case, done.output)
         for word in words: assert word in done.stderr, (case, done.stderr)
     assert files(tmp_path) == []
@@ -96,6 +112,26 @@ def test_what_is_set_is_in_the_bundle(tmp_path):
     from ulv_jax.serving.bundle import read_bundle
     model = read_bundle(tmp_path/'b').model
     assert (model.head.name, model.settings['n_hidden'], model.training.epochs, model.static) == ('process', 8, 2, True) and not (tmp_path/'b-unfinished').exists()
+
+@pytest.mark.parametrize('origins', (1, 2))
+def test_what_is_set_is_what_is_judged(origins, tmp_path):
+    "The same forecasts as those of the network so made in Python; another setting is another forecast, also in the same folder."
+    def forecasts(*given):
+        done = backtest(TEXT, tmp_path, '--models', 'mean,gru', '--origins', str(origins), *given)
+        assert done.returncode == 0, done.stderr
+        if origins == 1: return pd.read_parquet(tmp_path/'out'/'predictions.parquet').query('model == "gru"')['ulv'].to_numpy()
+        return {f: pd.read_parquet(f)['ulv'].to_numpy() for f in (tmp_path/'out'/'forecasts').glob('2023-09-01*_gru_*.parquet')}
+    small = ['--set', 'gru.head=process', '--set', 'gru.n_hidden=8', '--set', 'gru.epochs=2']
+    from ulv_jax.data.events import read_events
+    from ulv_jax.data.snapshots import snapshot, training_snapshots
+    from ulv_jax.models.base import make_forecaster
+    events = read_events(LOG, user_col='customer', time_col='when', value_col='paid')
+    model = make_forecaster('gru', head='process', n_hidden=8, epochs=2)
+    expected = model.fit(training_snapshots(events, '2023-09-01', '60D')).predict(snapshot(events, '2023-09-01', '60D'))['ulv'].to_numpy()
+    found = forecasts(*small)
+    if origins == 1: return np.testing.assert_array_equal(found, expected)
+    assert len(found) == 1; np.testing.assert_array_equal(*found.values(), expected)
+    assert len(forecasts(*small)) == 1 and len(forecasts(*small, '--set', 'gru.epochs=1')) == 2
 
 def test_good_input_keeps_the_contract(tmp_path):
     "The files, their columns and the population that other programs rely on."

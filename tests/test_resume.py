@@ -1,5 +1,5 @@
 "A fit that Ctrl-C really stops, and the same command given again."
-import json, os, signal, subprocess, sys, time
+import json, os, re, signal, subprocess, sys, time
 from pathlib import Path
 import numpy as np
 import pandas as pd
@@ -24,12 +24,14 @@ def run(args, code=0):
     assert done.returncode == code, done.stderr
     return done
 
-def stop_after_an_epoch(args, state):
+def stop_after_an_epoch(args, state): return stop_when(args, (state/'checkpoint.json').exists)
+
+def stop_when(args, there):
     "Ctrl-C as a terminal sends it, once there is something to go on from."
     before = signal.signal(signal.SIGINT, signal.default_int_handler)   # some shells let their children hear nothing of it
     process = subprocess.Popen(args, stderr=subprocess.PIPE, text=True)
     signal.signal(signal.SIGINT, before)
-    while not (state/'checkpoint.json').exists() and process.poll() is None: time.sleep(.005)
+    while not there() and process.poll() is None: time.sleep(.005)
     os.kill(process.pid, signal.SIGINT)
     errors = process.communicate(timeout=500)[1]
     return process.returncode, errors
@@ -50,3 +52,22 @@ def test_ctrl_c_and_again_is_the_model_of_an_undisturbed_run(log, tmp_path, monk
     weights = [sorted(Path(name).rglob('*.safetensors')) for name in ('stopped', 'whole')]
     assert weights[0] and [f.read_bytes() for f in weights[0]] == [f.read_bytes() for f in weights[1]]
     assert sorted(p.name for p in Path('.').iterdir()) == ['stopped', 'whole']   # nothing is left of the state
+
+def files(folder): return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(Path(folder).rglob('*')) if p.is_file()}
+
+@pytest.mark.parametrize('at', ['now/prior', 'earlier-0/pareto_nbd'])
+def test_ctrl_c_in_an_ensemble_keeps_what_is_finished(at, log, tmp_path, monkeypatch):
+    "Stopped while the members are fitted, and while they rehearse."
+    monkeypatch.chdir(tmp_path)
+    given = [ULV, 'fit', log, '--horizon', '30D', '--model', 'ensemble', '--out', 'b']
+    code, errors = stop_when(given, lambda: any(Path('b-unfinished').glob(f'fits-*/{at}/model.json')))
+    assert code == 130 and 'Traceback' not in errors and not Path('b').exists(), errors
+    kept = files('b-unfinished')
+    assert re.search(r"no bundle has been written, but pareto_nbd(,| and) prior.* kept in 'b-unfinished'", errors) and ('at earlier dates' in errors) == at.startswith('earlier'), errors
+    assert errors.splitlines()[-1] == ' '.join(map(str, ['ulv', *given[1:]]))
+    for other in (['--seed', '1'], ['--horizon', '31D'], ['--model', 'gru']):
+        refused = run([*given, *other], code=2)
+        assert ('state of another fit' in refused.stderr or 'checkpoint of another training' in refused.stderr) and refused.stderr.count('\n') == 1, refused.stderr
+    assert files('b-unfinished') == kept   # nobody has touched it
+    run(given), run([*given[:-1], 'whole'])
+    assert files('b') == files('whole') and sorted(p.name for p in Path('.').iterdir()) == ['b', 'whole']

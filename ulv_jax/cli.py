@@ -53,7 +53,7 @@ HORIZON = Annotated[str, typer.Option(help='How far to forecast, in days, as 181
 SEED = Annotated[int, typer.Option(min=0, help='Seed of models that draw; the same seed gives the same forecasts.')]
 ORIGINS = Annotated[int, typer.Option(min=1, help='How many dates to judge at, the cutoff being the newest.')]
 EVERY = Annotated[Optional[str], typer.Option(help='From one date to the one before it, in days, as 91D. Default: the horizon.', show_default=False)]
-SET = Annotated[Optional[list[str]], typer.Option('--set', metavar='NAME=VALUE', help='A setting of a network, such as head=process, n_hidden=32 or epochs=40; once for each. A name that does not exist is refused with a list of those that do.', show_default=False)]
+SET = Annotated[Optional[list[str]], typer.Option('--set', metavar='NAME=VALUE', help='A setting of a network, such as head=process, n_hidden=32 or epochs=40; once for each. Where several models are asked for, with the name of its own: gru.head=process. A name that does not exist is refused with a list of those that do.', show_default=False)]
 QUIET = Annotated[bool, typer.Option('--quiet', help='No progress bars.')]
 
 # %% ../nbs/cli.ipynb #80778268
@@ -79,6 +79,50 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode='
 @app.callback()
 def _root(): pass
 
+# %% ../nbs/cli.ipynb #a619b475
+def _number(kind, text, most=float('inf')):
+    if not (1 if kind is int else 0) <= (x := kind(text)) < most: raise ValueError
+    return x
+
+_KINDS = {bool: ('true or false', lambda text: {'true': True, 'false': False}[text.lower()]), int: ('a whole number of at least 1', lambda text: _number(int, text)),
+          float: ('a number from 0 on', lambda text: _number(float, text)), tuple: ('item, category or both with a comma between them', lambda text: tuple(('item', 'category')[('item', 'category').index(n.strip())] for n in text.split(','))), str: ('a word', str)}
+_SHARE = 'a number from 0 to below 1', lambda text: _number(float, text, 1.)
+
+def _parsed(name, text, default):
+    from ulv_jax.data.errors import DataError
+    word, read = _SHARE if name in ('dropout', 'warmup') else _KINDS[type(default)]
+    try: return read(text)
+    except (ValueError, KeyError): raise DataError(f"--set {name}={text}: {name} must be {word}") from None
+
+# %% ../nbs/cli.ipynb #379b8097
+def _whose(given, models):
+    "The model that a setting belongs to, the setting's name, and what it is set to."
+    from ulv_jax.data.errors import DataError, nearest
+    from ulv_jax.models.base import make_forecaster
+    (before, sign, text), several = given.partition('='), len(set(models)) > 1
+    who, of, name = before.rpartition('.')
+    if not sign: raise DataError(f"--set {given}: write a name and a value, as {'gru.' if several else ''}head=process")
+    if of and who not in models: raise DataError(f"--set {given}: '{who}' is not among the models asked for, {', '.join(models)}" + (f' (did you mean {near[0]}?)' if (near := nearest(who, list(models))) else ''))
+    if not of and several:
+        able = [m for m in models if hasattr(make_forecaster(m), 'takes')]
+        raise DataError(f'--set {given}: several models are asked for; ' + (f'say whose setting it is, as --set {able[0]}.{given}' if able else f"none of them takes settings, {', '.join(models)}"))
+    return who or models[0], name, text
+
+# %% ../nbs/cli.ipynb #814504ea
+def _told(models, given):
+    "What the models are told by --set: name of a model -> its settings."
+    from ulv_jax.models.base import check_settings, make_forecaster
+    found = {}
+    for who, name, text in (_whose(g, models) for g in given or ()):
+        found.setdefault(who, {})[name] = _parsed(name, text, check_settings(make_forecaster(who), [name])[name])
+    for who, settings in found.items(): make_forecaster(who, **settings)   # refuses what does not fit together, before the log is read
+    return found
+
+def _forecaster(model, seed, given=()):
+    "The forecaster of that name, with what is set."
+    from ulv_jax.models.base import make_forecaster
+    return make_forecaster(model, seed, **_told((model,), given).get(model, {}))
+
 # %% ../nbs/cli.ipynb #f922e152
 def _show(board):
     names = {'decile_mape': 'decile', 'top10_capture': 'top10', 'bias_pct': 'bias %', 'fit_seconds': 'fit s', 'predict_seconds': 'predict s'}
@@ -100,10 +144,10 @@ def _write_all(result, events, out):
     write_report(out)
 
 # %% ../nbs/cli.ipynb #board0a1
-def _roll(log, cutoff, horizon, models, seed, out, origins, every, quiet):
+def _roll(log, cutoff, horizon, models, seed, out, origins, every, quiet, settings):
     from ulv_jax.evaluation.rolling import REFERENCES, last_origins, rolling_backtest
     from ulv_jax.evaluation.standing import leaderboard, write_standing
-    result = rolling_backtest(log, last_origins(log, cutoff, horizon, origins, every), (horizon,), models, (seed,), folder=out/'forecasts', progress=not quiet)
+    result = rolling_backtest(log, last_origins(log, cutoff, horizon, origins, every), (horizon,), models, (seed,), folder=out/'forecasts', progress=not quiet, settings=settings)
     judged = [m for m in models if m in {k[2] for k in result.files}] or [result.scores['model'].iloc[0]]
     said = write_standing(result, out, next((m for m in ('ensemble', *judged) if m in judged and m not in REFERENCES), judged[-1]))
     typer.echo(_show(leaderboard(result.scores).droplevel(0).reset_index().drop(columns=['rank_spearman', 'predict_seconds'])))
@@ -120,7 +164,7 @@ def backtest_command(
     cost_col:COST=None, currency_col:CURRENCY_COL=None, time_zone:ZONE=None,
     purchase:PURCHASE='purchase', value_kind:KIND='net', currency:CURRENCY=None,
     models:Annotated[str, typer.Option(help="Names of models with commas between them, or 'default'.")]='default', seed:SEED=0, quiet:QUIET=False,
-    origins:ORIGINS=1, every:EVERY=None):
+    origins:ORIGINS=1, every:EVERY=None, given:SET=None):
     """Judge every model on a log whose future is known.
 
     Each model is fitted on what was known before the cutoff, forecasts every customer's value in the horizon after it, and is compared with what happened. The population is every user with a purchase before the cutoff; the actual value is the net spend in the horizon, floored at 0.
@@ -129,59 +173,17 @@ def backtest_command(
 
     With **--origins** 3 the same is asked at the cutoff and at two earlier dates, with the reference models always among them. The folder then holds scores.parquet, standings.json, differences.json and verdict.txt, and every forecast in forecasts/: a run that was stopped goes on from there.
 
-    Example: `ulv backtest cdnow.parquet --user-col customer_id --time-col date --value-col dollar_value --cutoff 1998-01-01 --horizon 181D --out cdnow`
+    Example: `ulv backtest cdnow.parquet --user-col customer_id --time-col date --value-col dollar_value --cutoff 1998-01-01 --horizon 181D --out cdnow`; a network with a head of its own beside others: `--models pareto_nbd,gru --set gru.head=process`
     """
     from ulv_jax.evaluation.backtest import backtest
-    out, chosen = _folder(out), _models(models)
+    out, settings = _folder(out), _told(chosen := _models(models), given)
     log = _read(events, _columns(user_col, time_col, value_col, event_col, item_col, order_col, cost_col, currency_col, time_zone), purchase, value_kind, currency)
-    if origins > 1: return _roll(log, cutoff, horizon, chosen, seed, out, origins, every, quiet)
-    result = backtest(log, cutoff, horizon, chosen, seed, progress=not quiet, title=Path(events).name)
+    if origins > 1: return _roll(log, cutoff, horizon, chosen, seed, out, origins, every, quiet, settings)
+    result = backtest(log, cutoff, horizon, chosen, seed, progress=not quiet, title=Path(events).name, settings=settings)
     _write_all(result, log, out)
     typer.echo(_show(result.leaderboard))
     for name, why in result.skipped.items(): typer.echo(f'{name} was left out: {why}')
     typer.echo(f'written: {out}/leaderboard.json, {out}/predictions.parquet, {out}/report.html')
-
-# %% ../nbs/cli.ipynb #a619b475
-def _taken(fresh):
-    "What a network can be told by name, and its defaults."
-    from dataclasses import asdict
-    from inspect import signature
-    own = {k: p.default for k, p in signature(type(fresh)).parameters.items() if k in ('head', 'static', 'names', 'members')}
-    return own | fresh.settings | asdict(fresh.training)
-
-def _number(kind, text, most=float('inf')):
-    if not (1 if kind is int else 0) <= (x := kind(text)) < most: raise ValueError
-    return x
-
-_KINDS = {bool: ('true or false', lambda text: {'true': True, 'false': False}[text.lower()]), int: ('a whole number of at least 1', lambda text: _number(int, text)),
-          float: ('a number from 0 on', lambda text: _number(float, text)), tuple: ('item, category or both with a comma between them', lambda text: tuple(('item', 'category')[('item', 'category').index(n.strip())] for n in text.split(','))), str: ('a word', str)}
-_SHARE = 'a number from 0 to below 1', lambda text: _number(float, text, 1.)
-
-def _parsed(name, text, default):
-    from ulv_jax.data.errors import DataError
-    word, read = _SHARE if name in ('dropout', 'warmup') else _KINDS[type(default)]
-    try: return read(text)
-    except (ValueError, KeyError): raise DataError(f"--set {name}={text}: {name} must be {word}") from None
-
-# %% ../nbs/cli.ipynb #379b8097
-def _forecaster(model, seed, given=()):
-    "The forecaster of that name, with what is set."
-    from ulv_jax.models.base import make_forecaster
-    fresh = make_forecaster(model, seed)
-    return _with_settings(fresh, [g.partition('=') for g in given]) if given else fresh
-
-def _with_settings(fresh, given):
-    from dataclasses import asdict, replace
-    from ulv_jax.data.errors import DataError, nearest
-    from ulv_jax.models.sequence import SequenceForecaster
-    if not isinstance(fresh, SequenceForecaster): raise DataError(f"'{fresh.name}' takes no --set: leave it out, or choose a network, such as lstm")
-    taken, chosen = _taken(fresh), {}
-    for name, sign, text in given:
-        if not sign: raise DataError(f"--set {name}: write a name and a value, as head=process")
-        if name not in taken: raise DataError(f"'{fresh.name}' has no setting '{name}': it takes {', '.join(taken)}" + (f' (did you mean {near[0]}?)' if (near := nearest(name, list(taken))) else ''))
-        chosen[name] = _parsed(name, text, taken[name])
-    of_training = {k: chosen.pop(k) for k in asdict(fresh.training) if k in chosen}
-    return type(fresh)(seed=fresh.seed, training=replace(fresh.training, **of_training), **chosen)
 
 # %% ../nbs/cli.ipynb #ca79c1ea
 def _fit(log, cutoff, horizon, fresh, state=None):
@@ -206,15 +208,17 @@ def _fit_or_say(log, cutoff, horizon, fresh, state):
 
 def _forget(state):
     if state is None: return
-    from ulv_jax.models.training import forget_checkpoint
-    forget_checkpoint(state)
+    from ulv_jax.ensemble.kept import forget_fits
+    forget_fits(state)
 
 def _stopped(state):
     "What Ctrl-C has left behind, and how to go on."
     if state is None: return 'stopped; this model keeps no state while it learns: nothing has been written, and the same command begins anew'
+    from ulv_jax.ensemble.kept import kept_fits
     from ulv_jax.models.training import kept_epochs
-    if not (done := kept_epochs(state)): return 'stopped before the first epoch was over; nothing has been written, and the same command begins anew'
-    return f"stopped; no bundle has been written, but the state after epoch {done} is saved in '{state}'. To go on from there, give the same command again:\n{shlex.join(['ulv', *sys.argv[1:]])}"
+    said = f'the state after epoch {done} is saved' if (done := kept_epochs(state)) else kept_fits(state)
+    if not said: return 'stopped before the first epoch or member was finished; nothing has been written, and the same command begins anew'
+    return f"stopped; no bundle has been written, but {said} in '{state}'. To go on from there, give the same command again:\n{shlex.join(['ulv', *sys.argv[1:]])}"
 
 # %% ../nbs/cli.ipynb #4b2ec5aa
 @app.command('fit')
@@ -226,18 +230,18 @@ def fit_command(
     cost_col:COST=None, currency_col:CURRENCY_COL=None, time_zone:ZONE=None,
     purchase:PURCHASE='purchase', value_kind:KIND='net', currency:CURRENCY=None, cutoff:END=None,
     model:Annotated[str, typer.Option(help='Name of the model.')]='ensemble', given:SET=None, seed:SEED=0,
-    checkpoint:Annotated[Optional[str], typer.Option(help="Folder for the state of a network while it learns: after Ctrl-C the same command goes on from there. Default: the folder of --out with '-unfinished' behind its name.", show_default=False)]=None):
+    checkpoint:Annotated[Optional[str], typer.Option(help="Folder for the state of a network while it learns, or for the members of an ensemble that are finished: after Ctrl-C the same command goes on from there. Default: the folder of --out with '-unfinished' behind its name.", show_default=False)]=None):
     """Fit one model on everything known before the cutoff, and write a bundle.
 
     The bundle is a folder of JSON and safetensors: the model, the names of the columns, the value contract, versions, and a fingerprint of the log. It holds no user's rows, and opening it runs no code. `ulv predict` uses it.
 
-    A network that is stopped by Ctrl-C goes on after its last whole epoch when the same command is given again, and ends as if it had not been stopped.
+    A network that is stopped by Ctrl-C goes on after its last whole epoch when the same command is given again, and an ensemble after the last member that was finished; both end as if they had not been stopped.
 
     Example: `ulv fit events.parquet --horizon 91D --out my-bundle`; a network with a head of its own: `ulv fit events.parquet --horizon 91D --model gru --set head=process --set n_hidden=32 --out my-bundle`
     """
     from ulv_jax.serving.bundle import write_bundle
     out, columns = _folder(out), _columns(user_col, time_col, value_col, event_col, item_col, order_col, cost_col, currency_col, time_zone)
-    fresh = _forecaster(model, seed, given or ())
+    fresh = _forecaster(model, seed, given)
     state = _state_folder(fresh, checkpoint, out)
     log = _read(events, columns, purchase, value_kind, currency)
     fitted, at = _fit_or_say(log, cutoff, horizon, fresh, state)

@@ -13,6 +13,7 @@ import pandas as pd
 from ..data.errors import DataError
 from ..data.snapshots import present_of
 from .combine import at_level, choose_exponent, choose_mix, mixes, rank_score, simplex_weights
+from .kept import fit_kept, keep_alone, keeping
 from ..models.base import Forecaster, IntervalTable, inner_restored, inner_state, make_forecaster, register
 
 # %% ../../nbs/ensemble/01_stacking.ipynb #892e95f4
@@ -29,19 +30,19 @@ class Rehearsal:
         "The forecasts of some members side by side."
         return np.stack([self.forecasts[m]['ulv'].to_numpy() for m in names], axis=1)
 
-def fit_members(names, snapshots, seed:int, progress:bool=False) -> tuple: # (fitted, reasons why some are not)
-    "Fit each member; one that the log cannot feed is left out."
+def fit_members(names, snapshots, seed:int, progress:bool=False, folder=None) -> tuple: # (fitted, reasons why some are not)
+    "Fit each member, or load what a folder has kept of it; one that the log cannot feed is left out."
     fitted, skipped = {}, {}
     for name in names:
         member = make_forecaster(name, seed); member.progress = progress
-        try: fitted[name] = member.fit(snapshots)
-        except DataError as e: skipped[name] = str(e)
+        found = fit_kept(member, snapshots, folder and folder/name)
+        (skipped if isinstance(found, str) else fitted)[name] = found
     return fitted, skipped
 
-def run_rehearsals(names, pairs:tuple, seed:int) -> list: # of Rehearsal, one a pair
+def run_rehearsals(names, pairs:tuple, seed:int, folder=None) -> list: # of Rehearsal, one a pair
     "Fit at earlier dates, and forecast their outcomes; lessons that stand in several pairs are fitted once."
     lessons = {id(v): v for v, _ in pairs}
-    fitted = {k: fit_members(names, v, seed) for k, v in lessons.items()}
+    fitted = {k: fit_members(names, v, seed, folder=folder and folder/f'earlier-{i}') for i, (k, v) in enumerate(lessons.items())}
     def one(members, skipped, outcome): return Rehearsal(outcome.cutoff, outcome.horizon, {k: m.predict(outcome) for k, m in members.items()}, outcome.labels['value'].to_numpy(), skipped)
     return [one(*fitted[id(v)], outcome) for v, outcome in pairs]
 
@@ -113,14 +114,13 @@ MEMBERS = ('pareto_nbd', 'prior', 'lightgbm', 'mlp', 'mlp_tweedie')
 @register('ensemble')
 class Ensemble(Forecaster):
     "Several families in one forecast."
-    rehearses = True
+    rehearses, checkpoint = True, None   # folder for what is fitted, until all is
     def __init__(self, seed:int=0, members:tuple=MEMBERS):
         super().__init__(seed); self.names = tuple(members)
 
+    def keep_state(self, folder) -> bool: return keep_alone(self, folder)
     def _fit(self, snapshots):
-        self.members_, self.skipped_ = fit_members(self.names, snapshots, self.seed, self.progress)
-        if not self.members_: raise DataError('no member of the ensemble could be fitted: ' + '; '.join(f'{k}: {v}' for k, v in self.skipped_.items()))
-        found = run_rehearsals(self.members_, getattr(snapshots, 'rehearsals', ()), self.seed)
+        with keeping(self.checkpoint, snapshots, self.seed, self.names) as place: found = _fit_all(self, snapshots, place)
         whole = one_a_date([r for r in found if not r.skipped])   # all members were there
         self.weights_, self.mix_ = learn_weights(whole, list(self.members_))
         self.season_ = season_ratio(found, level_member(self.members_), present_of(snapshots).cutoff)
@@ -132,6 +132,13 @@ class Ensemble(Forecaster):
     def _predict(self, snapshot): return _answer(self, {k: m.predict(snapshot) for k, m in self.members_.items()})
     def _state(self): return _to_files(self)
     def _restore(self, meta, arrays): _from_files(self, meta, arrays)
+
+# %% ../../nbs/ensemble/01_stacking.ipynb #f4aa10b9
+def _fit_all(model, snapshots, folder):
+    "Fit the members, and rehearse: all that takes long."
+    model.members_, model.skipped_ = fit_members(model.names, snapshots, model.seed, model.progress, folder and folder/'now')
+    if not model.members_: raise DataError('no member of the ensemble could be fitted: ' + '; '.join(f'{k}: {v}' for k, v in model.skipped_.items()))
+    return run_rehearsals(model.members_, getattr(snapshots, 'rehearsals', ()), model.seed, folder)
 
 # %% ../../nbs/ensemble/01_stacking.ipynb #94466815
 def _factors(values, season):

@@ -24,7 +24,7 @@ from ..data.features import before
 from ..data.origins import Origin, rolling_origins
 from ..data.snapshots import as_cutoff, as_horizon, snapshot, training_snapshots, watched_since
 from ..data.whole import whole
-from .backtest import DEFAULT
+from .backtest import DEFAULT, make_all
 from .metrics import evaluate, spearman
 from ..models.base import make_forecaster
 
@@ -84,8 +84,8 @@ def code_fingerprint() -> str: # 16 hexadecimal digits
 
 # %% ../../nbs/evaluation/05_rolling.ipynb #05ba0010
 class _Question:
-    def __init__(self, events, origin, horizon, rehearsals, folder):
-        self.events, self.origin, self.horizon, self.rehearsals, self.folder = events, origin, horizon, rehearsals, folder
+    def __init__(self, events, origin, horizon, rehearsals, folder, settings):
+        self.events, self.origin, self.horizon, self.rehearsals, self.folder, self.settings = events, origin, horizon, rehearsals, folder, settings
         self.log = events if origin.since is None else watched_since(events, origin.since, origin.cutoff)
         self.key = _digest(log_fingerprint(self.log, origin.cutoff + horizon), code_fingerprint(), str(origin), str(horizon))
 
@@ -99,6 +99,7 @@ class _Question:
     def learn(self): return training_snapshots(self.log, self.origin.cutoff, self.horizon, rehearsals=self.rehearsals)
     teacher = None   # without fitting again: the oldest question, whose snapshots are learnt from
 
+    def make(self, name, seed=0): return make_forecaster(name, seed, **self.settings.get(name, {}))
     def place(self): return {'cutoff': self.origin.cutoff, 'horizon_days': self.horizon.total_seconds()/86400}
     def stem(self, *what): return '_'.join([f'{self.origin.cutoff:%Y-%m-%d}', f'{self.horizon.days}d', *map(str, what), _digest(self.key, what)])
 
@@ -120,7 +121,7 @@ def _read(file):
 def _forecast(question, name, seed, fitted):
     model, fit_seconds = fitted.get((question.horizon, name, seed)), 0.
     if model is None:
-        model = make_forecaster(name, seed); model.progress = False
+        model = question.make(name, seed); model.progress = False
         learn, start = (question.teacher or question).learn, time.perf_counter()
         model.fit(learn); fit_seconds = time.perf_counter() - start
     now, start = question.now, time.perf_counter()
@@ -135,7 +136,7 @@ def _own_code(model):
 # %% ../../nbs/evaluation/05_rolling.ipynb #05ba002b
 def _cell(question, name, seed, fitted, refit):
     "The kept forecast and what it took, or else a new one."
-    stem = question.stem(name, f's{seed}', *_own_code(make_forecaster(name)), *([] if refit is None else ['kept', refit]))
+    stem = question.stem(name, f's{seed}', *_own_code(question.make(name)), *_told(question.settings.get(name)), *([] if refit is None else ['kept', refit]))
     table, about = question.folder/f'{stem}.parquet', question.folder/f'{stem}.json'
     if (said := _said(about)) and ('why' in said or (forecast := _read(table)) is not None): return table, None if 'why' in said else forecast, said
     try: model, forecast, said = _forecast(question, name, seed, fitted)
@@ -145,6 +146,8 @@ def _cell(question, name, seed, fitted, refit):
         if forecast is not None: forecast.reset_index().to_parquet(part/table.name, index=False)
         (part/about.name).write_text(json.dumps(said))
     return table, forecast, said
+
+def _told(settings): return [_digest(sorted(settings.items()))] if settings else []   # nothing for a model as it is
 
 def _said(file):
     "What a kept forecast took; empty if it is not there or damaged."
@@ -181,13 +184,13 @@ class Rolling:
         return pd.read_parquet(self.files[pd.Timestamp(cutoff), days, model, seed])
 
 # %% ../../nbs/evaluation/05_rolling.ipynb #05ba002a
-def _questions(events, origins, horizons, models, folder, refit):
+def _questions(events, origins, horizons, models, folder, refit, settings):
     if not origins or not horizons or not models: raise DataError('a rolling backtest needs at least one origin, one horizon and one model')
-    rehearsals = any([make_forecaster(name).rehearses for name in models])   # an unknown name fails before anything is fitted
+    rehearsals = any([m.rehearses for m in make_all(models, settings)])   # an unknown name fails before anything is fitted
     origins = [o if isinstance(o, Origin) else Origin(as_cutoff(o, events.time_zone), None) for o in origins]
     twice = sorted({o.cutoff for o in origins if [p.cutoff for p in origins].count(o.cutoff) > 1})
     if twice: raise DataError(f'the date {twice[0]:%Y-%m-%d} stands more than once among the origins: ask for each date once, and for another stretch of history in a backtest of its own')
-    each = [[_Question(events, o, as_horizon(h), rehearsals, folder) for o in sorted(origins, key=lambda o: o.cutoff)] for h in horizons]
+    each = [[_Question(events, o, as_horizon(h), rehearsals, folder, settings) for o in sorted(origins, key=lambda o: o.cutoff)] for h in horizons]
     for questions in () if refit else each:
         for q in questions[1:]: q.teacher = questions[0]
     return [q for questions in each for q in questions]
@@ -219,12 +222,12 @@ def rolling_backtest(
     references:bool=True,    # those of REFERENCES that are not among the models, too
     folder=None,             # where forecasts are kept; by default they are gone with the result
     progress:bool=True,
+    settings:dict={},        # row name -> settings of that model by name; the others have their defaults
 ) -> Rolling:
     "Backtests at every origin, over every horizon, with every seed."
     kept, models = TemporaryDirectory() if folder is None else None, tuple(dict.fromkeys((*(REFERENCES if references else ()), *models)))
-    questions, rows, skipped, files, truths, fitted = _questions(events, origins, horizons, models, Path(folder or kept.name), refit), [], [], {}, {}, {}
-    total = len(questions)*sum(1 if m in SEEDLESS else len(seeds) for m in models)
-    with tqdm(total=total, disable=None if progress else True, unit='forecast') as bar:
+    questions, rows, skipped, files, truths, fitted = _questions(events, origins, horizons, models, Path(folder or kept.name), refit, settings), [], [], {}, {}, {}
+    with tqdm(total=len(questions)*sum(1 if m in SEEDLESS else len(seeds) for m in models), disable=None if progress else True, unit='forecast') as bar:
         for q in questions:
             *more, truth = _ask(q, models, seeds, fitted, None if refit else str(questions[0].origin), bar)
             rows += more[0]; skipped += more[1]; files |= more[2]

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['FORECAST', 'FAMILIES', 'forecast_frame', 'IntervalTable', 'Forecaster', 'save_forecaster', 'register',
-           'make_forecaster', 'load_forecaster', 'inner_state', 'inner_restored', 'inside', 'with_inside',
-           'steps_wanted']
+           'check_settings', 'make_forecaster', 'load_forecaster', 'inner_state', 'inner_restored', 'inside',
+           'with_inside', 'steps_wanted']
 
 # %% ../../nbs/models/00_base.ipynb #19b9bbde
 import json, sys
@@ -138,16 +138,29 @@ def register(name:str):
     return add
 
 # %% ../../nbs/models/00_base.ipynb #dbedc5a2
+def check_settings(
+    model:Forecaster,   # not yet fitted
+    names,              # of settings
+) -> dict: # all settings that it can be told by name, with their defaults
+    "Refuse settings that a forecaster does not take."
+    taken = getattr(model, 'takes', dict)()
+    if not taken: raise DataError(f"'{model.name}' takes no settings: leave them out, or choose a network, such as lstm")
+    for k in names:
+        if k not in taken: raise DataError(f"'{model.name}' has no setting '{k}': it takes {', '.join(taken)}" + (f' (did you mean {near[0]}?)' if (near := nearest(k, list(taken))) else ''))
+    return taken
+
 def make_forecaster(
     name:str,     # as in the leaderboard: a key of FAMILIES, such as 'lstm' or 'pareto_nbd'
     seed:int=0,   # for families that draw
+    **settings,   # by name, for families that can be told some
 ) -> Forecaster: # not yet fitted
     "The forecaster registered under a name."
     from importlib import import_module
     if name not in _REGISTRY and name in FAMILIES: import_module(FAMILIES[name])
     known = sorted({*FAMILIES, *_REGISTRY})
     if name not in _REGISTRY: raise DataError(f"no model is called '{name}': there are {', '.join(known)}" + (f" (did you mean {nearest(name, known)[0]}?)" if nearest(name, known) else ''))
-    return _REGISTRY[name](seed=seed)
+    fresh = _REGISTRY[name](seed=seed)
+    return fresh.told(**settings) if settings and check_settings(fresh, settings) else fresh
 
 # %% ../../nbs/models/00_base.ipynb #126e6a3e
 def load_forecaster(path) -> Forecaster: # fitted, gives the same forecasts bit for bit

@@ -55,4 +55,4 @@ class FeatureForecaster(SequenceForecaster):
     def _examples(self, snapshots, present):
         check_labels(snapshots)
         x = np.concatenate([self._read(s)[0] for s in snapshots])
-        return Examples(x, np.arange(len(x) + 1), targets(snapshots, self.head, self.scale_, present), None, np.concatenate([s.users for s in snapshots]), (self.static_.scaler.names, ()))
+        return Examples(x, np.arange(len(x) + 1), targets(snapshots, self.head, self.scale_, present), None, np.concatenate([s.users for s in snapshots]), (self.static_.scaler.names, ()), 'features')

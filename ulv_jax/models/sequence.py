@@ -62,7 +62,7 @@ def split_users(
     out[np.random.default_rng(seed).permutation(len(data))[:max(1, round(share*len(data)))]] = True
     def part(keep):
         lengths = np.diff(data.offsets)
-        return Examples(jax.tree.map(lambda x: x[np.repeat(keep, lengths)], data.x), np.concatenate([[0], lengths[keep].cumsum()]), data.target[keep], None if data.static is None else data.static[keep], None if data.who is None else data.who[keep], data.called)
+        return Examples(jax.tree.map(lambda x: x[np.repeat(keep, lengths)], data.x), np.concatenate([[0], lengths[keep].cumsum()]), data.target[keep], None if data.static is None else data.static[keep], None if data.who is None else data.who[keep], data.called, data.kind)
     return (part(~out), part(out)) if len(data) > 1 else (data, data)
 
 # %% ../../nbs/models/03b_sequence.ipynb #a45ce578
@@ -76,8 +76,19 @@ def _settings(network, given):
     if 'n_heads' in told and told['n_hidden'] % told['n_heads']: raise DataError(f"n_hidden is {told['n_hidden']}, which {told['n_heads']} heads cannot share evenly: choose a multiple of n_heads")
     return told
 
+# %% ../../nbs/models/03b_sequence.ipynb #43576c1b
+class _Told(Forecaster):
+    "A forecaster of networks, which can be told settings by name."
+    def takes(self) -> dict: # name -> default
+        own = {k: p.default for k, p in inspect.signature(type(self)).parameters.items() if k in ('head', 'static', 'names', 'members')}
+        return own | self.settings | asdict(self.training)
+
+    def told(self, **settings): # a new one
+        of_training = {k: settings.pop(k) for k in asdict(self.training) if k in settings}
+        return type(self)(seed=self.seed, training=replace(self.training, **of_training), **settings)
+
 # %% ../../nbs/models/03b_sequence.ipynb #aac299e6
-class SequenceForecaster(Forecaster):
+class SequenceForecaster(_Told):
     "A network over the last steps, with the head that is asked for."
     network = None   # class of the network, a SequenceNetwork
 

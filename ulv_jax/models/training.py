@@ -157,6 +157,7 @@ class Examples:
     static:np.ndarray|None=None   # float32 [user, number]: what is known beside the history
     who:np.ndarray|None=None      # name of each user, for messages; None: his position
     called:tuple=((), ())         # names of the numbers of a step and of those beside the history, for messages
+    kind:str='history'            # what the steps are: a network without a history has its features there
 
     def __len__(self): return len(self.target)
 
@@ -269,14 +270,15 @@ def _name(user, data): return f'at position {user}' if data.who is None else rep
 
 def _odd_columns(u, data):
     "Which numbers of a user are not finite, by kind: a mask of columns each."
-    parts = dict(history=_of(data.x)[data.offsets[u]:data.offsets[u+1]], features=_beside(data.static, np.asarray(u)), target=data.target[u])
+    beside = {} if data.static is None else {'features': data.static[u]}
+    parts = {data.kind: _of(data.x)[data.offsets[u]:data.offsets[u+1]], **beside, 'target': data.target[u]}
     return {kind: ~np.isfinite(a).reshape(-1, a.shape[-1]).all(axis=0) for kind, a in parts.items() if not np.isfinite(a).all()}
 
 def _odd(users, data):
     "Who has an input or target that is not finite, and which: a sentence, or nothing."
     odd = {u: found for u in users if (found := _odd_columns(u, data))}
     if not odd: return ''
-    called = dict(zip(('history', 'features'), data.called))
+    called = {'features': data.called[1], data.kind: data.called[0]}
     def told(kind):
         at = np.flatnonzero(np.any([found[kind] for found in odd.values() if kind in found], axis=0))[:3]
         return f"{kind} ({', '.join(str(called[kind][i]) if called.get(kind) else f'number {i}' for i in at)})"
