@@ -14,7 +14,7 @@ def log(tmp_path_factory):
     rng, file = np.random.default_rng(0), tmp_path_factory.mktemp('log')/'log.parquet'
     rows = [(u, day, 8 + g/4) for u, g in enumerate(rng.gamma(2., 12., 800)) for day in np.cumsum(rng.exponential(g, 60)) if day < 400]
     frame = pd.DataFrame(rows, columns=['user_id', 'day', 'value'])
-    frame.assign(timestamp=pd.Timestamp('2023-01-01') + pd.to_timedelta(frame['day'], 'D')).drop(columns='day').to_parquet(file)
+    frame.assign(timestamp=pd.Timestamp('2023-01-01') + pd.to_timedelta(frame['day'], 'D'), item=[f'i{k % 9}' for k in range(len(frame))]).drop(columns='day').to_parquet(file)
     return file
 
 def command(log, out, *options): return [ULV, 'fit', log, '--horizon', '30D', '--model', 'gru', '--out', out, *options]
@@ -59,7 +59,7 @@ def files(folder): return {p.relative_to(folder).as_posix(): p.read_bytes() for 
 def test_ctrl_c_in_an_ensemble_keeps_what_is_finished(at, log, tmp_path, monkeypatch):
     "Stopped while the members are fitted, and while they rehearse."
     monkeypatch.chdir(tmp_path)
-    given = [ULV, 'fit', log, '--horizon', '30D', '--model', 'ensemble', '--out', 'b']
+    given = [ULV, 'fit', log, '--horizon', '30D', '--item-col', 'item', '--model', 'ensemble', '--out', 'b']
     code, errors = stop_when(given, lambda: any(Path('b-unfinished').glob(f'fits-*/{at}/model.json')))
     assert code == 130 and 'Traceback' not in errors and not Path('b').exists(), errors
     kept = files('b-unfinished')

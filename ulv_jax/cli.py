@@ -111,9 +111,11 @@ def _whose(given, models):
 # %% ../nbs/cli.ipynb #814504ea
 def _told(models, given):
     "What the models are told by --set: name of a model -> its settings."
+    from ulv_jax.data.errors import DataError
     from ulv_jax.models.base import check_settings, make_forecaster
     found = {}
     for who, name, text in (_whose(g, models) for g in given or ()):
+        if name in found.get(who, {}): raise DataError(f"'{name}' of '{who}' is set twice")
         found.setdefault(who, {})[name] = _parsed(name, text, check_settings(make_forecaster(who), [name])[name])
     for who, settings in found.items(): make_forecaster(who, **settings)   # refuses what does not fit together, before the log is read
     return found

@@ -97,7 +97,7 @@ def backtest(
 # %% ../../nbs/evaluation/02_backtest.ipynb #79e78479
 def _run(events, now, seed, title, skipped, settings):
     return dict(title=title, cutoff=str(now.cutoff), horizon_days=now.horizon.total_seconds()/86400, value=events.value.to_dict(), rows=events.n_rows,
-                users=events.n_users, customers=len(now), first=str(events.first), last=str(events.last), seed=seed, settings=settings, skipped=skipped)
+                users=events.n_users, customers=len(now), first=str(events.first), last=str(events.last), seed=seed, settings=dict(settings), skipped=skipped)
 
 # %% ../../nbs/evaluation/02_backtest.ipynb #797367bd
 def write_backtest(

@@ -80,7 +80,7 @@ def code_fingerprint() -> str: # 16 hexadecimal digits
     def of(name):
         try: return version(name)
         except ModuleNotFoundError: return None
-    return _digest(ulv_jax.__version__, hashlib.sha256(b''.join(code)).hexdigest(), [of(p) for p in ('jax', 'numpy', 'lightgbm')])
+    return _digest(ulv_jax.__version__, hashlib.sha256(b''.join(code)).hexdigest(), [of(p) for p in ('jax', 'jaxlib', 'flax', 'optax', 'numpy', 'pandas', 'lightgbm')])
 
 # %% ../../nbs/evaluation/05_rolling.ipynb #05ba0010
 class _Question:
@@ -178,6 +178,7 @@ class Rolling:
     truths:dict            # (cutoff, days of horizon) -> table: user, value, purchases, T
     files:dict             # (cutoff, days of horizon, model, seed) -> file of the forecast
     kept:object = field(default=None, repr=False)   # a folder of our own lives as long as this
+    settings:dict = field(default_factory=dict)     # row name -> what a model was told
 
     def forecast(self, cutoff, days, model, seed=0) -> pd.DataFrame:
         "One forecast: its users stand as in the truth."
@@ -235,4 +236,4 @@ def rolling_backtest(
             q.__dict__.pop('now', None); q.__dict__.pop('learn', None)   # not needed again, and large
     if not rows: raise DataError('no model could be judged at any origin: ' + '; '.join(sorted({s['why'] for s in skipped})))
     reasons = pd.DataFrame(skipped, columns=['cutoff', 'horizon_days', 'model', 'seed', 'why'])
-    return Rolling(pd.DataFrame(rows), reasons, Path(folder or kept.name), truths, files, kept)
+    return Rolling(pd.DataFrame(rows), reasons, Path(folder or kept.name), truths, files, kept, dict(settings))

@@ -179,6 +179,7 @@ def write_standing(
     tables = {'standings': standings(rolling.scores), 'differences': pd.concat(found).astype({'cutoff': object}), 'skipped': rolling.skipped}
     with whole(out) as part:
         rolling.scores.to_parquet(part/'scores.parquet', index=False); (part/'verdict.txt').write_text('\n'.join(said) + '\n')
+        (part/'run.json').write_text(json.dumps(dict(models=list(rolling.scores['model'].unique()), seeds=sorted(map(int, rolling.scores['seed'].unique())), settings=rolling.settings), indent=1, default=str))
         for name, table in tables.items(): (part/f'{name}.json').write_text(json.dumps(_records(_as_text(table)), indent=1, allow_nan=False))
     return '\n'.join(said)
 

@@ -106,7 +106,9 @@ def _at_once(kept, dh):
     dw = read.reshape(-1, len(w)).T @ dz.reshape(-1, w.shape[1])   # one plain product: twice as fast as over two axes
     return dz @ w[:n].T, None, dw, dz.sum((0, 1))
 
-def _backward(kept, dh): return (_step_by_step if jax.default_backend() == 'cpu' else _at_once)(kept, dh)
+MANY = 64   # rows from which a step has work enough for a sum of its own
+
+def _backward(kept, dh): return (_step_by_step if jax.default_backend() == 'cpu' and dh.shape[1] >= MANY else _at_once)(kept, dh)
 
 # %% ../../nbs/models/02_recurrent.ipynb #a1c7de05
 @jax.custom_vjp
