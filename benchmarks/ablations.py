@@ -9,8 +9,9 @@ one row an origin, model, seed and metric, and one row an origin, model and metr
 Two more say where a level or an interval is wrong: the bias of a few rows by age of the customer, and the share of
 customers inside the ensemble's 90 % interval, by tenth of the forecast.
 
-without trees      LightGBM left out
+without trees      LightGBM left out, in two stages, on top of other forecasts, and for the rank
 without networks   both structured networks and the prior-fitted network left out
+without order      no trees for the rank
 without level      each member keeps its own total
 without calendar   no ratio of last year's window, and no season in the structured networks
 
@@ -30,41 +31,53 @@ from ulv_jax.evaluation.over_origins import bias_by
 from ulv_jax.evaluation.rolling import rolling_backtest
 from ulv_jax.evaluation.standing import differences, redrawn, verdict
 from ulv_jax.models.base import make_forecaster, register
+from ulv_jax.models.offset import BASES
 from ulv_jax.models.structured import Settings
 
 ROWS = ('mean', 'persistence_rate', 'persistence_last', 'bg_nbd', 'pareto_nbd', 'prior', 'lightgbm', 'mlp', 'blend', 'ensemble')
 SEASONAL = ('mlp', 'mlp_tweedie')
 KEPT = {}   # what -> (fitted member or the reason why not, its snapshots: held, so that no others get their id)
 
-def remembered(name, snapshots, seed, calendar):
+def remembered(name, snapshots, seed, calendar, bases):
     "A fitted member, or the reason why it could not be fitted; fitted only once."
     seasonal = name in SEASONAL and present_of(snapshots).history.age.max() >= Settings().season_days
-    key = (name, id(snapshots), seed, calendar or not seasonal)
+    key = (name, id(snapshots), seed, calendar or not seasonal, bases if name == 'offset_trees' else ())
     if key not in KEPT:
         model = make_forecaster(name, seed); model.progress = False
+        if name == 'offset_trees':
+            model.bases, found = bases, {b: remembered(b, snapshots, seed, calendar, bases) for b in bases}
+            model.given = {b: m for b, m in found.items() if not isinstance(m, str)}
         if not calendar and seasonal: model.settings = Settings(season_days=10**9)
         try: KEPT[key] = model.fit(snapshots), snapshots
         except DataError as e: KEPT[key] = str(e), snapshots
     return KEPT[key][0]
 
+def remembered_ranks(snapshots, seed):
+    "Trees for the rank, fitted only once."
+    key = ('ranks', id(snapshots), seed)
+    if key not in KEPT: KEPT[key] = RANKS(snapshots, seed), snapshots
+    return KEPT[key][0]
+
+RANKS = stacking.learn_ranks
+
 class Variant(stacking.Ensemble):
     "The default ensemble, with all parts or without one."
-    members, level, calendar = stacking.MEMBERS, True, True
-    def __init__(self, seed=0): super().__init__(seed, type(self).members)
+    members, level, calendar, order = stacking.MEMBERS, True, True, True
+    def __init__(self, seed=0): super().__init__(seed, type(self).members, type(self).order)
 
     def _fit(self, snapshots):
         if not any(held is snapshots for _, held in KEPT.values()): KEPT.clear()   # another origin
         def fit_members(names, at, seed, progress=False, folder=None):
-            found = {name: remembered(name, at, seed, self.calendar) for name in names}
+            found = {name: remembered(name, at, seed, self.calendar, tuple(b for b in BASES if b in self.members)) for name in names}
             return {k: m for k, m in found.items() if not isinstance(m, str)}, {k: m for k, m in found.items() if isinstance(m, str)}
         own = {} if self.level else dict(_factors=lambda values, season: np.ones(len(values)))
         flat = {} if self.calendar else dict(season_ratio=lambda *a: 1.)
-        with patch.multiple(stacking, fit_members=fit_members, **own, **flat): super()._fit(snapshots)
+        with patch.multiple(stacking, fit_members=fit_members, learn_ranks=remembered_ranks, **own, **flat): super()._fit(snapshots)
 
-NETWORKS = ('prior', 'mlp', 'mlp_tweedie')
-VARIANTS = {'ensemble': {}, 'without trees': dict(members=tuple(m for m in stacking.MEMBERS if m != 'lightgbm')),
+NETWORKS, TREES = ('prior', 'mlp', 'mlp_tweedie'), ('lightgbm', 'offset_trees')
+VARIANTS = {'ensemble': {}, 'without trees': dict(members=tuple(m for m in stacking.MEMBERS if m not in TREES), order=False),
             'without networks': dict(members=tuple(m for m in stacking.MEMBERS if m not in NETWORKS)),
-            'without level': dict(level=False), 'without calendar': dict(calendar=False)}
+            'without order': dict(order=False), 'without level': dict(level=False), 'without calendar': dict(calendar=False)}
 for name, parts in VARIANTS.items(): register(name)(type('Variant', (Variant,), parts))
 
 def run(case, folder, models):

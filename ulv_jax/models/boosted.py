@@ -17,7 +17,7 @@ from .base import Forecaster, IntervalTable, register
 
 # %% ../../nbs/models/14_boosted.ipynb #c7c3ede0
 ROUNDS = 150    # trees
-FEW = 200_000   # rows below which one thread is enough
+FEW = 400_000   # rows below which one thread is enough
 SETTINGS = dict(learning_rate=.04, num_leaves=15, min_data_in_leaf=40, bagging_fraction=.8, bagging_freq=1, feature_fraction=.7,
                 lambda_l2=5., verbosity=-1, deterministic=True, force_row_wise=True)
 
