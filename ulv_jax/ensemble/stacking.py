@@ -38,7 +38,7 @@ def fit_members(names, snapshots, seed:int, progress:bool=False, folder=None) ->
     fitted, skipped = {}, {}
     for name in names:
         member = make_forecaster(name, seed); member.progress = progress
-        if hasattr(member, 'given'): member.given = dict(fitted)
+        if hasattr(member, 'given'): member.given = {k: m for k, m in fitted.items() if k in member.bases}
         found = fit_kept(member, snapshots, folder and folder/name)
         (skipped if isinstance(found, str) else fitted)[name] = found
     return fitted, skipped
@@ -51,7 +51,7 @@ def learn_ranks(snapshots, seed:int) -> RankTrees|None: # None where there is no
     "Trees for the rank, if they can be had."
     if len(snapshots[-1]) < FEWEST or snapshots[-1].labels['value'].nunique() < 2: return None
     try: return fit_rank_trees(snapshots, seed)
-    except DataError: return None   # no LightGBM
+    except DataError: return None   # such as no LightGBM: the order stays that of the members
 
 def run_rehearsals(names, pairs:tuple, seed:int, ranked:bool=True, folder=None) -> list: # of Rehearsal, one a pair
     "Fit at earlier dates, and forecast their outcomes; lessons that stand in several pairs are fitted once."
@@ -174,7 +174,7 @@ def _said(model, snapshot): return {k: m.predict(snapshot) for k, m in model.mem
 
 def _answer(model, snapshot):
     mixed = _mix(_said(model, snapshot), model.weights_, model.factors_)
-    mixed['ulv'] = mixed['ulv'] * _moved_by(model, snapshot, mixed['ulv'])
+    mixed['ulv'] = _moved(model, snapshot, mixed['ulv'])
     purchases = mixed['expected_purchases']
     more = {'expected_spend': mixed['ulv']/np.maximum(purchases, 1e-9), 'rank_score': rank_score(purchases, mixed['ulv'], model.exponent_)}
     return mixed | more | model.interval_.predict(mixed['ulv'])
@@ -188,11 +188,14 @@ def _fit_level_and_order(model, snapshots):
     model.order_days_ = now.horizon.total_seconds()/86400
     model.order_ = None if model.ranks_ is None else Order.fit(_mix(said, model.weights_, model.factors_)['ulv'], model.ranks_(now))
 
-def _moved_by(model, snapshot, value):
-    if model.order_ is None: return 1.
+def _moved(model, snapshot, value):
+    "Values in the order of the ranks; over another horizon, moved by as much as over the fitted one."
+    if model.order_ is None: return value
     once = replace(snapshot, horizon=pd.Timedelta(days=model.order_days_))
-    if once.horizon != snapshot.horizon: value = _mix(_said(model, once), model.weights_, model.factors_)['ulv']
-    return np.where(value > 0, model.order_(value, model.ranks_(once))/np.maximum(value, 1e-12), 1.)
+    if once.horizon == snapshot.horizon: return model.order_(value, model.ranks_(once))
+    then = _mix(_said(model, once), model.weights_, model.factors_)['ulv']
+    moved = model.order_(then, model.ranks_(once))
+    return np.where(then > 0, value * moved/np.where(then > 0, then, 1.), moved * (snapshot.horizon/once.horizon))
 
 # %% ../../nbs/ensemble/01_stacking.ipynb #10ad0e39
 def _newest(model, snapshots):

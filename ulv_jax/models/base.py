@@ -53,10 +53,14 @@ class IntervalTable:
         inside = [bins == i for i in np.unique(bins)]
         return cls([forecast[i].mean() for i in inside], *np.array([_tails(actual[i]) for i in inside]).T)
 
-    def predict(self, forecast:Float[np.ndarray, "user"]) -> dict:
+    def predict(self,
+        forecast:Float[np.ndarray, "user"],
+        ratio:float=1.,   # of the horizon asked about to the one that was fitted
+    ) -> dict:
         "Interval of each user, widened where the forecast itself lies outside it."
-        beyond = np.maximum(forecast / self.centres[-1], 1) if self.centres[-1] > 0 else 1
-        lo, hi = (np.interp(forecast, self.centres, ends) * beyond for ends in (self.lo, self.hi))
+        once = forecast / ratio
+        beyond = np.maximum(once / self.centres[-1], 1) if self.centres[-1] > 0 else 1
+        lo, hi = (np.interp(once, self.centres, ends) * beyond * ratio for ends in (self.lo, self.hi))
         return {'ulv_lo_90': np.minimum(lo, forecast), 'ulv_hi_90': np.maximum(hi, forecast)}
 
 # %% ../../nbs/models/00_base.ipynb #922b541f

@@ -19,8 +19,7 @@ class Naive(Forecaster):
 
     def _predict(self, snapshot):
         amount, ratio = self._rule(snapshot), self.horizon_ratio(snapshot)
-        band = self.interval_.predict(amount / ratio)
-        return {'ulv': amount} | {k: v * ratio for k, v in band.items()}
+        return {'ulv': amount} | self.interval_.predict(amount, ratio)
 
     def _learn(self, snapshots): pass
 

@@ -69,9 +69,11 @@ def fit_bases(names:tuple, snapshots, seed:int, given:dict) -> dict: # base -> f
     "Fit the bases that can be fitted."
     fitted, why = {}, []
     for k in names:
-        try: fitted[k] = given[k] if k in given else make_forecaster(k, seed).fit(snapshots)
+        fresh = make_forecaster(k, seed)
+        if fresh.rehearses: raise DataError(f"'{k}' wants rehearsals of its own: take one of its members as a base")
+        try: fitted[k] = given[k] if k in given else fresh.fit(snapshots)
         except DataError as e: why.append(f'{k}: {e}')
-    if not fitted: raise DataError('the trees have no forecast to start from: ' + '; '.join(why))
+    if not fitted: raise DataError('the trees have no forecast to start from: ' + ('; '.join(why) or 'no base was named'))
     return fitted
 
 # %% ../../nbs/models/14c_offset.ipynb #f0a7591b
@@ -91,8 +93,8 @@ class OffsetForecaster(Forecaster):
         self.interval_ = IntervalTable.fit(_value(self, last), last.labels['value'].to_numpy())
 
     def _predict(self, snapshot):
-        value, ratio = _value(self, snapshot), self.horizon_ratio(snapshot)
-        return {'ulv': value, **{k: v*ratio for k, v in self.interval_.predict(value/ratio).items()}}
+        value = _value(self, snapshot)
+        return {'ulv': value, **self.interval_.predict(value, self.horizon_ratio(snapshot))}
 
     def _state(self): return _to_files(self)
     def _restore(self, meta, arrays): _from_files(self, meta, arrays)
@@ -105,8 +107,9 @@ def _learn(model, snapshots):
     model.inputs_ = fit_inputs(list(snapshots), Encoding(many='code'), scaled=False)
     lessons = lessons_until(windows, model.members_, model.inputs_, model.unit_)
     model.trees_ = grow(lessons, ROUNDS, model.seed, tuple(c for c in model.inputs_.categorical if c in lessons.x))
-    model.even_ = even({k: m.predict(present) for k, m in model.members_.items()})
-    value, whole = _value(model, present).sum(), next(iter(model.members_.values())).predict(present)['ulv'].sum()
+    said = {k: m.predict(present) for k, m in model.members_.items()}
+    model.even_ = even(said)
+    value, whole = _value(model, present).sum(), start_from(said, model.even_).sum()
     if value > 0: model.even_ = {k: float(c*whole/value) for k, c in model.even_.items()}
 
 def _value(model, snapshot):

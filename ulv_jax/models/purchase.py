@@ -99,7 +99,7 @@ class PurchaseForecaster(Forecaster):
 
     def _predict(self, snapshot):
         answer, ratio = self._expect(snapshot), self.horizon_ratio(snapshot)
-        return answer | {k: v*ratio for k, v in self.interval_.predict(answer['ulv']/ratio).items()}
+        return answer | self.interval_.predict(answer['ulv'], ratio)
 
     def _state(self): return {'learnt': self.learnt_.to_dict()}, vars(self.interval_)
     def _restore(self, meta, arrays):

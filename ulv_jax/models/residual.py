@@ -175,9 +175,7 @@ def _corrected(model, snapshot):
     columns = model.base_.predict(snapshot)
     if model.trees_ is None: return columns.to_dict('series')
     columns[MONEY] = columns[MONEY].mul(model._factors(snapshot), axis=0)
-    ratio = model.horizon_ratio(snapshot)
-    band = model.interval_.predict(columns['ulv'].to_numpy()/ratio)
-    return columns.to_dict('series') | {k: v*ratio for k, v in band.items()}
+    return columns.to_dict('series') | model.interval_.predict(columns['ulv'].to_numpy(), model.horizon_ratio(snapshot))
 
 # %% ../../nbs/models/14a_residual.ipynb #94a79cb5
 def _to_files(model):
