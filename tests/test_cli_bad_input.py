@@ -129,8 +129,8 @@ def test_what_is_set_is_what_is_judged(origins, tmp_path):
     model = make_forecaster('gru', head='process', n_hidden=8, epochs=2)
     expected = model.fit(training_snapshots(events, '2023-09-01', '60D')).predict(snapshot(events, '2023-09-01', '60D'))['ulv'].to_numpy()
     found = forecasts(*small)
-    if origins == 1: return np.testing.assert_array_equal(found, expected)
-    assert len(found) == 1; np.testing.assert_array_equal(*found.values(), expected)
+    if origins == 1: return np.testing.assert_allclose(found, expected, rtol=1e-6)   # this process may have fewer devices, which add in another order
+    assert len(found) == 1; np.testing.assert_allclose(*found.values(), expected, rtol=1e-6)
     assert len(forecasts(*small)) == 1 and len(forecasts(*small[:-1], 'gru.epochs=1')) == 2
 
 def test_good_input_keeps_the_contract(tmp_path):
