@@ -15,11 +15,12 @@ from .module import Module
 from .network import Dropout, SequenceNetwork
 
 # %% ../../nbs/models/02_recurrent.ipynb #6bad92f3
+def _sigmoid(z): return .5 + .5*jnp.tanh(.5*z)
+
 def _gates(z):
-    "i, f, g, o, with the tanh of all in one go."
-    half = jnp.repeat(jnp.array([.5, .5, 1., .5], z.dtype), z.shape[-1]//4)
-    i, f, g, o = jnp.split(jnp.tanh(half * z), 4, axis=-1)
-    return .5 + .5*i, .5 + .5*f, g, .5 + .5*o
+    "i, f, g, o."
+    i, f, g, o = jnp.split(z, 4, axis=-1)
+    return _sigmoid(i), _sigmoid(f), jnp.tanh(g), _sigmoid(o)
 
 # %% ../../nbs/models/02_recurrent.ipynb #289515fc
 def lstm_step(
