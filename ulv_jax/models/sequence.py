@@ -118,6 +118,7 @@ class SequenceForecaster(_Told):
 
 # %% ../../nbs/models/03b_sequence.ipynb #bcb6cc69
 def _usable_head(head, names):
+    cores_as_devices()   # some heads ask JAX
     if 'ulv' not in head.columns(np.zeros((1, head.width), np.float32)): raise DataError(f"the head '{head.name}' says nothing of the mean value: add one that does, as 'mission+{head.name}'")
     _check_task(head, names)
     return head
