@@ -1,4 +1,5 @@
 "What must hold for every head, whatever it asks a network for."
+import os, subprocess, sys
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -172,3 +173,10 @@ def test_any_network_learns_the_next_item_beside_the_value(family, shop, tmp_pat
     pd.testing.assert_frame_equal(loaded.predict(now), forecast, check_exact=True)
     pd.testing.assert_frame_equal(next_items(loaded, now, 1), best, check_exact=True)
     assert embed(loaded, now).shape == (len(now), 16)   # the task is no column of what trees read
+
+@pytest.mark.parametrize('head', ['mission', 'process', 'seasonal_process'])
+def test_a_head_that_is_named_before_the_fit_leaves_all_devices(head):
+    "Some heads ask JAX when they are made, which then has as many devices as it finds."
+    program = f"from ulv_jax.models.base import make_forecaster; make_forecaster('gru', head={head!r}); import ulv_jax.models.mesh as m; print(m.data_mesh().size)"
+    done = subprocess.run([sys.executable, '-c', program], env=os.environ | {'ULV_CPU_DEVICES': '3', 'JAX_PLATFORMS': 'cpu'}, capture_output=True, text=True, timeout=120)
+    assert done.stdout == '3\n', done.stderr

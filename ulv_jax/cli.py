@@ -97,19 +97,19 @@ def _parsed(name, text, default):
 # %% ../nbs/cli.ipynb #379b8097
 def _whose(given, models):
     "The model that a setting belongs to, the setting's name, and what it is set to."
-    from ulv_jax.data.errors import DataError, nearest
-    from ulv_jax.models.base import make_forecaster
+    from ulv_jax.data.errors import DataError
+    from ulv_jax.models.base import check_asked, make_forecaster
     (before, sign, text), several = given.partition('='), len(set(models)) > 1
     who, of, name = before.rpartition('.')
     if not sign: raise DataError(f"--set {given}: write a name and a value, as {'gru.' if several else ''}head=process")
-    if of and who not in models: raise DataError(f"--set {given}: '{who}' is not among the models asked for, {', '.join(models)}" + (f' (did you mean {near[0]}?)' if (near := nearest(who, list(models))) else ''))
+    if of: check_asked(who, models)
     if not of and several:
-        able = [m for m in models if hasattr(make_forecaster(m), 'takes')]
+        able = [m for m in models if make_forecaster(m).takes()]
         raise DataError(f'--set {given}: several models are asked for; ' + (f'say whose setting it is, as --set {able[0]}.{given}' if able else f"none of them takes settings, {', '.join(models)}"))
     return who or models[0], name, text
 
 # %% ../nbs/cli.ipynb #814504ea
-def _told(models, given):
+def _settings_of(models, given):
     "What the models are told by --set: name of a model -> its settings."
     from ulv_jax.data.errors import DataError
     from ulv_jax.models.base import check_settings, make_forecaster
@@ -123,7 +123,7 @@ def _told(models, given):
 def _forecaster(model, seed, given=()):
     "The forecaster of that name, with what is set."
     from ulv_jax.models.base import make_forecaster
-    return make_forecaster(model, seed, **_told((model,), given).get(model, {}))
+    return make_forecaster(model, seed, **_settings_of((model,), given).get(model, {}))
 
 # %% ../nbs/cli.ipynb #f922e152
 def _show(board):
@@ -178,7 +178,7 @@ def backtest_command(
     Example: `ulv backtest cdnow.parquet --user-col customer_id --time-col date --value-col dollar_value --cutoff 1998-01-01 --horizon 181D --out cdnow`; a network with a head of its own beside others: `--models pareto_nbd,gru --set gru.head=process`
     """
     from ulv_jax.evaluation.backtest import backtest
-    out, settings = _folder(out), _told(chosen := _models(models), given)
+    out, settings = _folder(out), _settings_of(chosen := _models(models), given)
     log = _read(events, _columns(user_col, time_col, value_col, event_col, item_col, order_col, cost_col, currency_col, time_zone), purchase, value_kind, currency)
     if origins > 1: return _roll(log, cutoff, horizon, chosen, seed, out, origins, every, quiet, settings)
     result = backtest(log, cutoff, horizon, chosen, seed, progress=not quiet, title=Path(events).name, settings=settings)

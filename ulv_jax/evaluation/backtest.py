@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
-from ..data.errors import DataError, nearest
+from ..data.errors import DataError
 from ..data.events import Events
 from ..data.sufficiency import sufficiency
 from ..data.snapshots import Snapshot, as_cutoff, as_horizon, snapshot, training_snapshots
 from ..data.whole import whole
 from .metrics import evaluate
-from ..models.base import FORECAST, Forecaster, make_forecaster
+from ..models.base import FORECAST, Forecaster, check_asked, make_forecaster
 
 # %% ../../nbs/evaluation/02_backtest.ipynb #e26205ea
 DEFAULT = ('prior', 'mean', 'persistence_rate', 'persistence_last', 'bg_nbd', 'pareto_nbd', 'lightgbm', 'lstm', 'mlp', 'blend', 'ensemble')
@@ -69,8 +69,7 @@ def make_all(
     settings:dict,   # row name -> settings of that model by name
 ) -> list: # forecasters, not yet fitted
     "The models that are asked for; refuses a name or a setting that does not exist."
-    other = [name for name in settings if name not in names]
-    if other: raise DataError(f"settings are given for '{other[0]}', which is not among the models asked for, {', '.join(names)}" + (f' (did you mean {near[0]}?)' if (near := nearest(other[0], list(names))) else ''))
+    for name in settings: check_asked(name, names)
     return [make_forecaster(name, **settings.get(name, {})) for name in names]
 
 # %% ../../nbs/evaluation/02_backtest.ipynb #e533a75c

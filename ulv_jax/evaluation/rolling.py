@@ -136,7 +136,7 @@ def _own_code(model):
 # %% ../../nbs/evaluation/05_rolling.ipynb #05ba002b
 def _cell(question, name, seed, fitted, refit):
     "The kept forecast and what it took, or else a new one."
-    stem = question.stem(name, f's{seed}', *_own_code(question.make(name)), *_told(question.settings.get(name)), *([] if refit is None else ['kept', refit]))
+    stem = question.stem(name, f's{seed}', *_own_code(question.make(name)), *_of_settings(question.settings.get(name)), *([] if refit is None else ['kept', refit]))
     table, about = question.folder/f'{stem}.parquet', question.folder/f'{stem}.json'
     if (said := _said(about)) and ('why' in said or (forecast := _read(table)) is not None): return table, None if 'why' in said else forecast, said
     try: model, forecast, said = _forecast(question, name, seed, fitted)
@@ -147,7 +147,7 @@ def _cell(question, name, seed, fitted, refit):
         (part/about.name).write_text(json.dumps(said))
     return table, forecast, said
 
-def _told(settings): return [_digest(sorted(settings.items()))] if settings else []   # nothing for a model as it is
+def _of_settings(settings): return [_digest(sorted(settings.items()))] if settings else []   # nothing for a model as it is
 
 def _said(file):
     "What a kept forecast took; empty if it is not there or damaged."

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['FORECAST', 'FAMILIES', 'forecast_frame', 'IntervalTable', 'Forecaster', 'save_forecaster', 'register',
-           'check_settings', 'make_forecaster', 'load_forecaster', 'inner_state', 'inner_restored', 'inside',
-           'with_inside', 'steps_wanted']
+           'check_settings', 'check_asked', 'make_forecaster', 'load_forecaster', 'inner_state', 'inner_restored',
+           'inside', 'with_inside', 'steps_wanted']
 
 # %% ../../nbs/models/00_base.ipynb #19b9bbde
 import json, sys
@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
-from ..data.errors import DataError, nearest
+from ..data.errors import DataError, did_you_mean
 from ..data.value import Value, check_same_value
 from ..data.whole import whole
 
@@ -95,6 +95,7 @@ class Forecaster:
         "The horizon asked for, as a multiple of the one learnt from."
         return snapshot.horizon.total_seconds()/86400 / self.horizon_days_
 
+    def takes(self) -> dict: return {}   # settings by name, with their defaults
     def _fit(self, snapshots): raise TypeError(f'{type(self).__name__} must say how it learns: define _fit')
     def _predict(self, snapshot) -> dict: raise TypeError(f'{type(self).__name__} must say what it forecasts: define _predict')
     def _state(self): return {}, {}
@@ -147,11 +148,18 @@ def check_settings(
     names,              # of settings
 ) -> dict: # all settings that it can be told by name, with their defaults
     "Refuse settings that a forecaster does not take."
-    taken = getattr(model, 'takes', dict)()
+    taken = model.takes()
     if not taken: raise DataError(f"'{model.name}' takes no settings: leave them out, or choose a network, such as lstm")
     for k in names:
-        if k not in taken: raise DataError(f"'{model.name}' has no setting '{k}': it takes {', '.join(taken)}" + (f' (did you mean {near[0]}?)' if (near := nearest(k, list(taken))) else ''))
+        if k not in taken: raise DataError(f"'{model.name}' has no setting '{k}': it takes {', '.join(taken)}{did_you_mean(k, taken)}")
     return taken
+
+def check_asked(
+    name:str,   # whose settings are given
+    models,     # that are asked for
+) -> None: # or DataError
+    "Refuse settings of a model that nobody has asked for."
+    if name not in models: raise DataError(f"settings are given for '{name}', but '{name}' is not among the models asked for, {', '.join(models)}{did_you_mean(name, models)}")
 
 def make_forecaster(
     name:str,     # as in the leaderboard: a key of FAMILIES, such as 'lstm' or 'pareto_nbd'
@@ -162,9 +170,9 @@ def make_forecaster(
     from importlib import import_module
     if name not in _REGISTRY and name in FAMILIES: import_module(FAMILIES[name])
     known = sorted({*FAMILIES, *_REGISTRY})
-    if name not in _REGISTRY: raise DataError(f"no model is called '{name}': there are {', '.join(known)}" + (f" (did you mean {nearest(name, known)[0]}?)" if nearest(name, known) else ''))
+    if name not in _REGISTRY: raise DataError(f"no model is called '{name}': there are {', '.join(known)}{did_you_mean(name, known)}")
     fresh = _REGISTRY[name](seed=seed)
-    return fresh.told(**settings) if settings and check_settings(fresh, settings) else fresh
+    return fresh.with_settings(**settings) if settings and check_settings(fresh, settings) else fresh
 
 # %% ../../nbs/models/00_base.ipynb #126e6a3e
 def load_forecaster(path) -> Forecaster: # fitted, gives the same forecasts bit for bit

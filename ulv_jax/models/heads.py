@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jaxtyping import Array, Float
-from ..data.errors import DataError, nearest
+from ..data.errors import DataError, did_you_mean
 
 # %% ../../nbs/models/02b_heads.ipynb #b1a0297a
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ def register_head(cls):
 def _head_class(name):
     if name not in _REGISTRY and name in {**HEADS, **TASKS}: import_module({**HEADS, **TASKS}[name])
     known = sorted({*HEADS, *TASKS, *_REGISTRY})
-    if name not in _REGISTRY: raise DataError(f"no head is called '{name}': there are {', '.join(known)}, and sums of them such as 'mse+bernoulli'" + (f' (did you mean {near[0]}?)' if (near := nearest(name, known)) else ''))
+    if name not in _REGISTRY: raise DataError(f"no head is called '{name}': there are {', '.join(known)}, and sums of them such as 'mse+bernoulli'{did_you_mean(name, known)}")
     return _REGISTRY[name]
 
 # %% ../../nbs/models/02b_heads.ipynb #d9d38779

@@ -13,7 +13,7 @@ from flax import nnx
 import jax
 import jax.numpy as jnp
 import pandas as pd
-from ..data.errors import DataError, nearest
+from ..data.errors import DataError, did_you_mean
 from ..data.inputs import FeatureTable, fit_inputs, inputs_from_dict, inputs_to_dict
 from ..data.item_vectors import Vectors
 from ..data.known import until_present
@@ -70,25 +70,25 @@ def _settings(network, given):
     "The network's own defaults, and what is given instead."
     named = {k: p.default for k, p in inspect.signature(network).parameters.items() if k not in ('n_fields', 'rngs')}
     for k in given:
-        if k not in named: raise DataError(f"{network.__name__} has no setting '{k}': it takes {', '.join(named)}" + (f' (did you mean {near[0]}?)' if (near := nearest(k, named)) else ''))
+        if k not in named: raise DataError(f"{network.__name__} has no setting '{k}': it takes {', '.join(named)}{did_you_mean(k, named)}")
         if k in ('n_hidden', 'n_layers', 'n_heads') and given[k] < 1: raise DataError(f'{k} is {given[k]}: {network.__name__} needs at least 1')
     told = named | given
     if 'n_heads' in told and told['n_hidden'] % told['n_heads']: raise DataError(f"n_hidden is {told['n_hidden']}, which {told['n_heads']} heads cannot share evenly: choose a multiple of n_heads")
     return told
 
 # %% ../../nbs/models/03b_sequence.ipynb #43576c1b
-class _Told(Forecaster):
+class _WithSettings(Forecaster):
     "A forecaster of networks, which can be told settings by name."
     def takes(self) -> dict: # name -> default
         own = {k: p.default for k, p in inspect.signature(type(self)).parameters.items() if k in ('head', 'static', 'names', 'members')}
         return own | self.settings | asdict(self.training)
 
-    def told(self, **settings): # a new one
+    def with_settings(self, **settings): # a new one
         of_training = {k: settings.pop(k) for k in asdict(self.training) if k in settings}
         return type(self)(seed=self.seed, training=replace(self.training, **of_training), **settings)
 
 # %% ../../nbs/models/03b_sequence.ipynb #aac299e6
-class SequenceForecaster(_Told):
+class SequenceForecaster(_WithSettings):
     "A network over the last steps, with the head that is asked for."
     network = None   # class of the network, a SequenceNetwork
 
