@@ -78,8 +78,7 @@ class Forecaster:
 
     def fit(self, snapshots:list) -> 'Forecaster':
         "Learn from labelled snapshots, oldest first; returns self."
-        if not snapshots: raise DataError(f'{self.name}: no snapshot to learn from')
-        if any(s.labels is None for s in snapshots): raise DataError(f'{self.name}: a snapshot without labels cannot be learnt from')
+        _check_labelled(self.name, snapshots)
         self.value_, self.horizon_days_ = snapshots[-1].value, snapshots[-1].horizon.total_seconds()/86400
         _use_all_cores()
         self._fit(snapshots)
@@ -102,6 +101,10 @@ class Forecaster:
     def _restore(self, meta, arrays): pass
 
 # %% ../../nbs/models/00_base.ipynb #5859d779
+def _check_labelled(name, snapshots):
+    if not snapshots: raise DataError(f'{name}: no snapshot to learn from')
+    if any(s.labels is None for s in snapshots): raise DataError(f'{name}: a snapshot without labels cannot be learnt from')
+
 def _use_all_cores():
     from ulv_jax.models.mesh import cores_as_devices
     cores_as_devices()
@@ -161,6 +164,8 @@ def check_asked(
     "Refuse settings of a model that nobody has asked for."
     if name not in models: raise DataError(f"settings are given for '{name}', but '{name}' is not among the models asked for, {', '.join(models)}{did_you_mean(name, models)}")
 
+
+# %% ../../nbs/models/00_base.ipynb #cc119918
 def make_forecaster(
     name:str,     # as in the leaderboard: a key of FAMILIES, such as 'lstm' or 'pareto_nbd'
     seed:int=0,   # for families that draw
