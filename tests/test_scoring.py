@@ -62,13 +62,14 @@ def test_killed_and_resumed(shop, tmp_path):
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path/'killed'), forecast, check_exact=True)
     assert not [f for f in (tmp_path/'killed').iterdir() if f.name.startswith('.')]   # what the killed run left half is gone
 
-def test_trees_in_blocks(shop, tmp_path):
+@pytest.mark.parametrize('name, rtol', [('lightgbm', 1e-9), ('prior', 1e-5)])
+def test_other_families_in_blocks(name, rtol, shop, tmp_path):
     folder, events = shop
     at = end_of_log(events)
-    model = make_forecaster('lightgbm').fit(training_snapshots(events, at, '30D', n=2))
+    model = make_forecaster(name).fit(training_snapshots(events, at, '30D', n=2))
     write_bundle(model, COLUMNS, events, tmp_path/'bundle', cutoff=at)
     read = pd.read_parquet(score(tmp_path/'bundle', events, tmp_path/'out', users=70, progress=False))
-    pd.testing.assert_frame_equal(read, model.predict(snapshot(events, at, '30D', labels=False)), rtol=1e-9)
+    pd.testing.assert_frame_equal(read, model.predict(snapshot(events, at, '30D', labels=False)), rtol=rtol)
 
 def test_a_corrected_log_is_another_one(shop, tmp_path):
     folder, events = shop
