@@ -5,7 +5,8 @@
 
 Logs are found as `ulv_jax.data.datasets` finds them: set ULV_DATA to a folder that holds them. A run that was stopped
 goes on. Each log's scores go to a table beside the tutorial that reads them (--out, by default nbs/tutorials/leaderboards):
-one row an origin, model, seed and metric, and one row an origin, model and metric for the differences to the best simple row.
+one row an origin, model, seed and metric, and one row an origin, model and metric for the differences to the best simple row,
+and for those of the prior to Pareto/NBD.
 Two more say where a level or an interval is wrong: the bias of a few rows by age of the customer, and the share of
 customers inside the ensemble's 90 % interval, by tenth of the forecast.
 
@@ -118,10 +119,11 @@ def report(case, result, out, draws=100):
     print(f'\n{case}\n{board.round(3).to_string()}', flush=True)
     for row in result.skipped.itertuples(): print(f'{row.cutoff:%Y-%m-%d} {row.model}: {row.why}')
     drawn = redrawn(result, days, draws=draws)
-    simple, parts = differences(drawn), differences(drawn, ('ensemble',))
+    simple, parts, fitted = differences(drawn), differences(drawn, ('ensemble',)), differences(drawn, ('pareto_nbd',))
     with whole(out) as part:
         result.scores.drop(columns='horizon_days').to_csv(part/f'{case}_scores.csv', index=False, float_format='%.6g')
         simple[simple['model'].isin(['ensemble', 'mlp', 'prior'])].to_csv(part/f'{case}_simple.csv', index=False, float_format='%.6g')
+        fitted[fitted['model'] == 'prior'].to_csv(part/f'{case}_prior.csv', index=False, float_format='%.6g')
         parts[parts['model'].isin(VARIANTS)].to_csv(part/f'{case}_parts.csv', index=False, float_format='%.6g')
         intervals(result, days).to_csv(part/f'{case}_intervals.csv', index=False, float_format='%.6g')
         ages(result, days).to_csv(part/f'{case}_ages.csv', index=False, float_format='%.6g')

@@ -2,6 +2,7 @@
 
     python benchmarks/small_shops.py             # all logs; a run that was stopped goes on
     python benchmarks/small_shops.py cdnow --draws 5
+    python benchmarks/small_shops.py --again prior     # the rows of one model anew, for the same samples
 
 A sample is a shop of its own: its models see its customers and nobody else, and are judged on them. All models get the same
 samples. Writes a row for each log, size, draw and model to a table beside the tutorial that reads it, and prints the means.
@@ -38,8 +39,8 @@ def judged(shop, cutoff, horizon, name, seed):
     inside = ((forecast['ulv_lo_90'] <= actual) & (actual <= forecast['ulv_hi_90'])).mean()
     return {k: scores[k] for k in KEPT} | dict(inside_90=inside)
 
-def run(case, draws, done):
-    "New rows of one log."
+def run(case, draws, done, models):
+    "Rows of one log that are not there yet."
     read, horizon, origins = CASES[case]
     events = read()
     customers = snapshot(events, origins[-1], horizon).rfm.index
@@ -48,17 +49,22 @@ def run(case, draws, done):
             if (case, n, draw) in done: continue
             users = np.random.default_rng([draw, n]).choice(customers, min(n, len(customers)), replace=False)
             shop = shop_of(events, users.tolist())
-            yield [dict(case=case, n=n, draw=draw, model=name, **judged(shop, origins[-1], horizon, name, draw)) for name in MODELS]
+            yield [dict(case=case, n=n, draw=draw, model=name, **judged(shop, origins[-1], horizon, name, draw)) for name in models]
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('case', nargs='?', default='all', choices=[*CASES, 'all']); p.add_argument('--draws', type=int, default=10); p.add_argument('--out', type=Path, default=OUT)
+    p.add_argument('--again', nargs='*', choices=MODELS, default=[], help='models whose rows are replaced')
     a = p.parse_args()
     table = pd.read_csv(a.out) if a.out.exists() else pd.DataFrame(columns=['case', 'n', 'draw', 'model', *KEPT, 'inside_90', 'why'])
-    done = set(map(tuple, table[['case', 'n', 'draw']].to_numpy()))
+    models, samples = a.again or MODELS, lambda rows: set(map(tuple, rows[['case', 'n', 'draw']].to_numpy()))
+    there = samples(table)
+    if a.again: table = table[~table['model'].isin(a.again) | ~table['case'].isin(CASES if a.case == 'all' else [a.case])]
+    done = samples(table[table['model'].isin(models)])
+    if a.again: done |= {(case, n, draw) for case in CASES for n in SIZES for draw in range(a.draws)} - there
     for case in CASES if a.case == 'all' else [a.case]:
         start = time.perf_counter()
-        for rows in run(case, a.draws, done):
+        for rows in run(case, a.draws, done, models):
             table = pd.concat([table, pd.DataFrame(rows)])
             table.to_csv(a.out, index=False, float_format='%.5g')
         print(f'\n{case}, {time.perf_counter() - start:.0f} s\n{table[table["case"] == case].groupby(["n", "model"])[[*KEPT, "inside_90"]].mean().round(3).to_string()}', flush=True)
