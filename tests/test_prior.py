@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from ulv_jax.data.blocks import Block
 from ulv_jax.data.datasets import CDNOW, cdnow
 from ulv_jax.data.events import read_events
 from ulv_jax.data.snapshots import snapshot, training_snapshots
@@ -50,7 +51,7 @@ def test_examples_are_counted_by_hand(rows, now):
 
 def test_a_shop_that_has_gone_quiet_is_expected_to_buy_less(now):
     "The same customers today; in one shop nobody of the examples bought in the last window, in the other all did."
-    shop, asked, model = show_shop(now), {}, ULVPrior().fit_to(now)
+    shop, asked, model = show_shop(now, 91), {}, ULVPrior().fit_to(now)
     net = _network(model._weights())
     for name, n in (('quiet', 0.), ('lively', 3.)):
         examples = shop['examples'].copy()
@@ -74,3 +75,8 @@ def test_fitted_for_one_horizon_and_asked_about_another(rows, now):
         told, shown = (m.predict(few)['expected_purchases'] for m in (model, ULVPrior()))
         assert abs(told.sum()/shown.sum() - 1) < .1 and told.corr(shown, method='spearman') > .98
         assert (told < model.predict(now)['expected_purchases']).all()   # less time, fewer purchases
+
+def test_a_block_of_a_log_may_be_the_shop(rows, now):
+    events = read_events(rows, **CDNOW)
+    block = Block(events, pd.Timestamp(CUTOFF), pd.Timedelta(HORIZON), None)
+    pd.testing.assert_frame_equal(ULVPrior().predict(block), ULVPrior().predict(now), rtol=1e-5)

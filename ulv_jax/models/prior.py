@@ -8,7 +8,6 @@ __all__ = ['NAMES', 'EXAMPLES', 'RUNGS', 'out_of_world', 'examples_in', 'show_sh
 
 # %% ../../nbs/models/18b_prior.ipynb #bad64820
 from copy import copy
-from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -75,15 +74,18 @@ def examples_in(
 @jax.jit
 def _shown(*shop): return shown_shop(*shop)
 
-def show_shop(snapshot) -> dict: # what `shown_shop` gives, and life and window in days, instead, cutoff in days since 1970
+def show_shop(
+    snapshot,
+    days:float,   # that it is asked about
+) -> dict: # what `shown_shop` gives, and life and window in days, and `instead`
     "A real shop, as the network is shown it."
-    life, days = float(snapshot.rfm['T'].max() + 1), snapshot.horizon.total_seconds()/86400
+    life = float(snapshot.rfm['T'].max() + 1)
     window, instead = max(1, int(min(days, life/2))), stand_in(snapshot.history)
     now, here = seen_in_history(snapshot.history, np.arange(len(snapshot)), 0, window, life, instead)
     size = 2**int(np.ceil(np.log2(max(len(now), 64))))   # few programs for all sizes of shop
     now, here = np.pad(now, ((0, size - len(now)), (0, 0))), np.pad(here, (0, size - len(here)))
     shop = _shown(now, here, *examples_in(snapshot, window, life, instead), np.float32(days/life), np.float32(window/life))
-    own = dict(life=life, window=window, instead=instead, cutoff=snapshot.cutoff.value/864e11)
+    own = dict(life=life, window=window, instead=instead)
     return {k: np.asarray(v) for k, v in (shop | own).items()}
 
 
@@ -159,7 +161,7 @@ class ULVPrior(Forecaster):
 def _keep(model, snapshot, days):
     "Show a shop for some numbers of days."
     net, model.cutoff_, model.asked_ = _network(model._weights()), snapshot.cutoff, snapshot.horizon.total_seconds()/86400
-    model.shops_ = {d: kept_shop(net, show_shop(replace(snapshot, horizon=pd.Timedelta(days=d)))) for d in days}
+    model.shops_ = {d: kept_shop(net, show_shop(snapshot, d)) for d in days}
     return model
 
 def _shown_for(model, snapshot):

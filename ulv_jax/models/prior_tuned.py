@@ -36,7 +36,8 @@ def batches_of(
     return some | dict(shop={k: np.stack([d['shop'][k] for d in drawn]) for k in shops[0]['shop']})
 
 def _shop(s):
-    shop, days = show_shop(s), s.horizon.total_seconds()/86400
+    days = s.horizon.total_seconds()/86400
+    shop = show_shop(s, days)
     customers, _ = seen_in_history(s.history, np.arange(len(s)), 0, int(shop['window']), float(shop['life']), float(shop['instead']))
     value = s.labels['value'].clip(lower=0) / mean_discount(s.value, days)   # the discount comes with the forecast
     return dict(shop=shop_for(shop, days), customers=customers, outcome=np.stack([s.labels['purchases'], value], axis=1).astype(np.float32))

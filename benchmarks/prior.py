@@ -1,0 +1,75 @@
+"""The prior-fitted network beside a fitted Pareto/NBD at earlier dates and horizons of the four logs, and how long it takes for a million customers.
+
+    python benchmarks/prior.py earlier            # 53 dates and horizons, all before the newest date of the other benchmarks; one log: earlier cdnow
+    python benchmarks/prior.py million            # 1,000,000 simulated customers with a mean of 5 purchase days, without reading a log
+
+`earlier` counts where the prior is better and prints mean differences. These dates were looked at while its worlds were made,
+so they say what was chosen by, not what it is worth: for that take `ablations.py` at the newest dates. Outcomes end with the
+newest date. Logs are found as `ulv_jax.data.datasets` finds them: set ULV_DATA to a folder that holds them.
+"""
+import argparse, resource, time
+from types import SimpleNamespace
+import numpy as np
+import pandas as pd
+from cases import CASES
+from ulv_jax.data.history import History
+from ulv_jax.data.snapshots import snapshot, training_snapshots
+from ulv_jax.data.value import Value
+from ulv_jax.evaluation.metrics import evaluate
+from ulv_jax.models.base import make_forecaster
+from ulv_jax.models.prior import ULVPrior
+
+EARLIER = {   # dates, days
+    'cdnow': (('1997-06-01', '1997-07-01', '1997-08-01', '1997-09-01', '1997-10-01'), (45, 91, 150)),
+    'journey': (('2017-04-02', '2017-05-01', '2017-06-01', '2017-07-02', '2017-08-01'), (30, 60, 91)),
+    'retail': (('2010-07-01', '2010-09-10', '2010-12-01', '2011-03-14', '2011-06-12'), (30, 90, 180)),
+    'berka': (('1993-06-01', '1993-07-04', '1993-08-15', '1993-10-02'), (30, 60, 90))}
+BETTER = {'mae': -1, 'spearman': 1, 'gini': 1, 'decile_mape': -1, 'auc': 1, 'off': -1}   # the sign of an improvement
+
+def both(events, cutoff, days):
+    "Metrics of the prior and of the fitted model, and of the prior's interval."
+    now = snapshot(events, cutoff, f'{days}D')
+    value, bought = now.labels['value'].to_numpy(), now.labels['purchases'].to_numpy() > 0
+    fitted = make_forecaster('pareto_nbd'); fitted.progress = False
+    said = {'prior': ULVPrior().predict(now), 'pareto_nbd': fitted.fit(training_snapshots(events, cutoff, f'{days}D')).predict(now)}
+    scores = {k: evaluate(value, bought, f) for k, f in said.items()}
+    inside = (said['prior']['ulv_lo_90'] <= value) & (value <= said['prior']['ulv_hi_90'])
+    return {k: s | dict(off=abs(s['bias_pct'])) for k, s in scores.items()}, float(inside.mean())
+
+def earlier(case):
+    "Differences of the prior to the fitted model, a row a date and horizon."
+    read, _, origins = CASES[case]
+    events, (dates, days), end = read(), EARLIER[case], pd.Timestamp(origins[-1]) + pd.Timedelta(days=1)
+    for cutoff, d in [(c, d) for c in dates for d in days if pd.Timestamp(c) + pd.Timedelta(days=d) <= end]:
+        found, inside = both(events, cutoff, d)
+        yield dict(log=case, cutoff=cutoff, days=d, inside_90=inside, **{k: found['prior'][k] - found['pareto_nbd'][k] for k in BETTER})
+
+def show(rows):
+    t = pd.DataFrame(rows)
+    wins = pd.DataFrame({k: (sign*t[k] > 0).groupby(t['log']).sum() for k, sign in BETTER.items()}).assign(of=t.groupby('log').size())
+    print(f'better than Pareto/NBD at\n{pd.concat([wins, wins.sum().rename("all").to_frame().T]).to_string()}\n\nmean difference\n{t.groupby("log")[[*BETTER, "inside_90"]].mean().round(4).to_string()}')
+
+class Shop(SimpleNamespace):
+    def __len__(self): return len(self.users)
+
+def million(n=1_000_000):
+    rng = np.random.default_rng(0)
+    days = 1 + rng.poisson(rng.gamma(.8, 5, n))
+    offsets, user = np.r_[0, days.cumsum()], np.repeat(np.arange(n), days)
+    age = rng.integers(1, 366, offsets[-1])
+    age = age[np.lexsort((-age, user))]
+    h = History(age, rng.gamma(2, 10, len(age)), np.ones(len(age), bool), np.zeros(len(age), int), offsets)
+    users = pd.RangeIndex(n, name='user')
+    shop = Shop(history=h, users=users, rfm=pd.DataFrame({'T': age[offsets[:-1]] - 1.}, index=users), horizon=pd.Timedelta(days=90), cutoff=pd.Timestamp('2024-01-01'), value=Value())
+    start = time.perf_counter(); model = ULVPrior().fit_to(shop)
+    middle = time.perf_counter(); model.predict(shop)
+    print(f'{n:,} customers, {len(age):,} purchase days: {middle - start:.1f} s until the shop is shown, {time.perf_counter() - middle:.1f} s for the forecasts, peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/1e6:.2f} GB')
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument('what', choices=['earlier', 'million']); p.add_argument('case', nargs='?', choices=[*EARLIER, 'all'], default='all')
+    a = p.parse_args()
+    if a.what == 'million': return million()
+    show([row for case in (EARLIER if a.case == 'all' else [a.case]) for row in earlier(case)])
+
+if __name__ == '__main__': main()
