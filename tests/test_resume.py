@@ -1,9 +1,11 @@
 "A fit that Ctrl-C really stops, and the same command given again."
-import json, os, re, signal, subprocess, sys, time
+import gc, json, os, re, signal, subprocess, sys, time
 from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import typer
+from ulv_jax.cli import clear_errors
 from ulv_jax.serving.bundle import read_bundle
 
 ULV = Path(sys.executable).parent/'ulv'
@@ -71,3 +73,29 @@ def test_ctrl_c_in_an_ensemble_keeps_what_is_finished(at, log, tmp_path, monkeyp
     assert files('b-unfinished') == kept   # nobody has touched it
     run(given), run([*given[:-1], 'whole'])
     assert files('b') == files('whole') and sorted(p.name for p in Path('.').iterdir()) == ['b', 'whole']
+
+class Finalizer:
+    def __del__(self): signal.raise_signal(signal.SIGINT)
+
+def in_a_finalizer(): Finalizer()
+
+def in_a_hook_of_the_collector():
+    def hook(phase, info):
+        gc.callbacks.remove(hook)
+        signal.raise_signal(signal.SIGINT)
+    gc.callbacks.append(hook)
+    gc.collect()
+
+@pytest.mark.parametrize('at', [in_a_finalizer, in_a_hook_of_the_collector])
+def test_ctrl_c_is_heard_where_python_throws_errors_away(at, capsys):
+    before, passed = (signal.signal(signal.SIGINT, signal.default_int_handler), sys.unraisablehook), []
+    @clear_errors
+    def long():
+        at()
+        passed.append('the moment')
+        for _ in range(600): time.sleep(.1)
+    try:
+        with pytest.raises(typer.Exit) as stopped: long()
+        assert stopped.value.exit_code == 130 and passed and sys.unraisablehook is before[1]
+    finally: signal.signal(signal.SIGINT, before[0])
+    assert 'stopped; what was not finished has not been written' in capsys.readouterr().err

@@ -9,10 +9,27 @@ __all__ = ['LOG', 'USER', 'TIME', 'VALUE', 'EVENT', 'ITEM', 'ORDER', 'PURCHASE',
 
 # %% ../nbs/cli.ipynb #d074e7f9
 import shlex, sys
+from _thread import interrupt_main
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
+from threading import Timer
 from typing import Annotated, Optional
 import typer
+
+# %% ../nbs/cli.ipynb #c3a1f0d2
+@contextmanager
+def _heard():
+    "Sends Ctrl-C again where Python threw it away."
+    before = sys.unraisablehook
+    def again(lost):
+        if not issubclass(lost.exc_type, KeyboardInterrupt): return before(lost)
+        timer = Timer(.05, interrupt_main)
+        timer.daemon = True
+        timer.start()
+    sys.unraisablehook = again
+    try: yield
+    finally: sys.unraisablehook = before
 
 # %% ../nbs/cli.ipynb #0a97f9f2
 class _Stopped(KeyboardInterrupt): "Ctrl-C, in the words of a command; those of a training speak to whoever calls it from Python."
@@ -22,7 +39,8 @@ def clear_errors(command):
     @wraps(command)
     def run(*args, **kwargs):   # its docstring is the command's own: the page of --help
         from ulv_jax.data.errors import DataError
-        try: return command(*args, **kwargs)
+        try:
+            with _heard(): return command(*args, **kwargs)
         except (DataError, ImportError) as e: message, code = str(e), 2
         except OSError as e: message, code = f'{e.filename or "file"}: {e.strerror or e}; nothing was written half', 2
         except FloatingPointError as e: message, code = str(e), 1
