@@ -164,7 +164,6 @@ def check_asked(
     "Refuse settings of a model that nobody has asked for."
     if name not in models: raise DataError(f"settings are given for '{name}', but '{name}' is not among the models asked for, {', '.join(models)}{did_you_mean(name, models)}")
 
-
 # %% ../../nbs/models/00_base.ipynb #cc119918
 def make_forecaster(
     name:str,     # as in the leaderboard: a key of FAMILIES, such as 'lstm' or 'pareto_nbd'

@@ -8,7 +8,7 @@ __all__ = ['NAMES', 'EXAMPLES', 'RUNGS', 'out_of_world', 'examples_in', 'show_sh
 
 # %% ../../nbs/models/18b_prior.ipynb #bad64820
 from copy import copy
-from functools import partial
+from functools import cache, partial
 from hashlib import sha256
 from pathlib import Path
 import jax
@@ -29,14 +29,16 @@ from .customers_seen import seen_in_history, stand_in
 from .module import from_arrays
 from .prior_network import PriorNetwork, answers, interval, shown_shop
 
-
 # %% ../../nbs/models/18b_prior.ipynb #18975bd0
 def _weights_file():
     import ulv_jax
     return Path(ulv_jax.__file__).parent/'weights'/'prior.safetensors'
 
+@cache
+def _blank(): return nnx.split(nnx.eval_shape(lambda: PriorNetwork(rngs=nnx.Rngs(0))))   # its shape: no weights are drawn
+
 def _network(arrays):
-    graph, params = nnx.split(PriorNetwork(rngs=nnx.Rngs(0)))
+    graph, params = _blank()
     return nnx.merge(graph, from_arrays(params, arrays, 'network'))
 
 # %% ../../nbs/models/18b_prior.ipynb #a3f94283
@@ -69,7 +71,6 @@ def examples_in(
     since = np.stack([running(x)[end] - running(x)[begin] for x in (h.bought, h.spend)], axis=1).clip(min=0).astype(np.float32)
     return tuple(np.pad(a, [(0, EXAMPLES - len(user))] + [(0, 0)]*(a.ndim - 1)) for a in (then, since, was))
 
-
 # %% ../../nbs/models/18b_prior.ipynb #2bdcdb2c
 @jax.jit
 def _shown(*shop): return shown_shop(*shop)
@@ -88,7 +89,6 @@ def show_shop(
     own = dict(life=life, window=window, instead=instead)
     return {k: np.asarray(v) for k, v in (shop | own).items()}
 
-
 # %% ../../nbs/models/18b_prior.ipynb #c9cf0c37
 RUNGS = (-4, -3, -2, -1, 0, 1)   # halvings and doublings of the horizon
 
@@ -101,7 +101,6 @@ def kept_shop(net, shop:dict) -> dict:
     "With tokens in the place of examples."
     tokens = np.asarray(net.tokens(jnp.asarray(shop['examples'])))
     return {k: v for k, v in shop.items() if k != 'examples'} | dict(tokens=tokens)
-
 
 # %% ../../nbs/models/18b_prior.ipynb #da408d79
 def _hazard(p): return -np.log1p(-np.minimum(p, 1 - 1e-9))
@@ -129,7 +128,6 @@ def no_less(
     "More days bring no less."
     return {k: np.maximum(a[k], few[k]) for k in a} | dict(spend=few['spend'])
 
-
 # %% ../../nbs/models/18b_prior.ipynb #65654d0b
 @register('prior')
 class ULVPrior(Forecaster):
@@ -156,7 +154,6 @@ class ULVPrior(Forecaster):
     def _state(self): return _to_files(self)
     def _restore(self, meta, arrays): _from_files(self, meta, arrays)
 
-
 # %% ../../nbs/models/18b_prior.ipynb #e633429f
 def _keep(model, snapshot, days):
     "Show a shop for some numbers of days."
@@ -180,7 +177,6 @@ def _from_files(model, meta, arrays):
     def shop(i): return {k.removeprefix(f'shop_{i}_'): v if len(v) > 1 else v[0] for k, v in arrays.items() if k.startswith(f'shop_{i}_')}
     model.shops_ = {d: shop(i) for i, d in enumerate(meta['days'])}
 
-
 # %% ../../nbs/models/18b_prior.ipynb #147c996d
 def shop_for(shop, days):
     "The same shop, asked about another horizon."
@@ -190,7 +186,6 @@ def shop_for(shop, days):
 
 @partial(jax.jit, static_argnames=('graph',))
 def _scored(params, shop, customers, *, graph): return answers(nnx.merge(graph, params), shop, customers)
-
 
 # %% ../../nbs/models/18b_prior.ipynb #54f8eac4
 def _said(model, snapshot, shop, days, block=8192):
@@ -203,7 +198,6 @@ def _said(model, snapshot, shop, days, block=8192):
     a = {k: np.concatenate([f[k] for f in found])[:n] for k in found[0]}
     return a | {k: a[k]*float(shop['unit']) for k in ('spend', 'lo', 'hi')}
 
-
 # %% ../../nbs/models/18b_prior.ipynb #c49f2770
 def _answer(model, snapshot):
     days, known = snapshot.horizon.total_seconds()/86400, sorted(model.shops_)
@@ -215,4 +209,3 @@ def _answer(model, snapshot):
     if days > model.asked_: a = no_less(a, said(model.asked_, model.asked_))
     a |= {k: a[k]*mean_discount(snapshot.value, days) for k in ('spend', 'lo', 'hi')}
     return interval(a) | {'p_purchase': a['p'], 'expected_purchases': a['purchases'], 'expected_spend': a['spend']}
-

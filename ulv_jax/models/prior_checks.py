@@ -18,7 +18,6 @@ from .prior_network import answers, interval
 from .prior_training import world_shop
 from .worlds import Worlds
 
-
 # %% ../../nbs/models/18c_prior_checks.ipynb #rech0005
 def seen() -> pd.DataFrame: # a row a number that sums up a shop: least, most
     "The range of all shops the network was trained on."
@@ -42,7 +41,6 @@ def forecast_worlds(
     unit = a.pop('unit')[:, None]
     return {k: v*unit for k, v in interval(a).items()} | {'p_purchase': a['p']}
 
-
 # %% ../../nbs/models/18c_prior_checks.ipynb #rech000a
 def judge_worlds(
     worlds:Worlds,
@@ -55,4 +53,3 @@ def judge_worlds(
     inside, open_ = (f['ulv_lo_90'] <= y) & (y <= f['ulv_hi_90']), (f['p_purchase'] > .1) & here
     return pd.DataFrame({'inside_90': share(inside), 'open_90': (inside & open_).sum(1)/known(open_.sum(1)), 'at_least': share(np.maximum(.9, 1 - f['p_purchase'])),
                          'open': share(open_), 'bias_pct': 100*((f['ulv']*here).sum(1)/truth - 1)})
-

@@ -20,7 +20,6 @@ from .prior import ULVPrior, _network, shop_for, show_shop
 from .prior_network import answers
 from .prior_training import answer_loss
 
-
 # %% ../../nbs/models/18d_prior_tuned.ipynb #oret0005
 def batches_of(
     snapshots:list,   # labelled
@@ -41,7 +40,6 @@ def _shop(s):
     customers, _ = seen_in_history(s.history, np.arange(len(s)), 0, int(shop['window']), float(shop['life']), float(shop['instead']))
     value = s.labels['value'].clip(lower=0) / mean_discount(s.value, days)   # the discount comes with the forecast
     return dict(shop=shop_for(shop, days), customers=customers, outcome=np.stack([s.labels['purchases'], value], axis=1).astype(np.float32))
-
 
 # %% ../../nbs/models/18d_prior_tuned.ipynb #oret0006
 def _loss(params, graph, b):
@@ -107,4 +105,3 @@ class TunedPrior(ULVPrior):
     def _restore(self, meta, arrays):
         super()._restore(meta, arrays)
         self.history_, self.weights_ = meta['history'], {k: v for k, v in arrays.items() if not k.startswith('shop_')}
-
