@@ -13,7 +13,7 @@ import pandas as pd
 from ..data.errors import DataError
 from ..data.whole import whole
 from .backtest import _records
-from .compare import METRICS, NAMES, loss_of
+from .compare import METRICS, NAMES, interval_of, loss_of
 from .metrics import evaluate
 from .rolling import REFERENCES, Rolling
 
@@ -86,12 +86,9 @@ def _compared(drawn, model, rivals):
     others = [r for r in rivals if r != model and r in seen.index]
     if not others or model not in seen.index: return []
     best = {m: seen.loc[others, m].idxmin() for m in METRICS if seen.loc[others, m].notna().any() and seen.loc[model, m] == seen.loc[model, m]}
-    return [{'model': model, 'metric': m, 'rival': best[m], 'advantage': seen.loc[best[m], m] - seen.loc[model, m], **_interval(drawn, model, best[m], m)} for m in best]
+    return [{'model': model, 'metric': m, 'rival': best[m], 'advantage': seen.loc[best[m], m] - seen.loc[model, m], **interval_of(_less(drawn, model, best[m], m))} for m in best]
 
-def _interval(drawn, model, rival, metric):
-    less = (drawn[metric].xs(rival, level='model') - drawn[metric].xs(model, level='model')).drop(-1)
-    lo, hi = np.nanquantile(less, [.025, .975]) if less.notna().any() else (np.nan, np.nan)
-    return {'lo': lo, 'hi': hi, 'word': 'better' if lo > 0 else 'worse' if hi < 0 else 'not distinguishable'}
+def _less(drawn, model, rival, metric): return (drawn[metric].xs(rival, level='model') - drawn[metric].xs(model, level='model')).drop(-1)
 
 # %% ../../nbs/evaluation/06_standing.ipynb #06ba0012
 def _origins(drawn, model): return drawn.loc[-1].xs(model, level='model').index
