@@ -8,28 +8,33 @@ __all__ = ['LOG', 'USER', 'TIME', 'VALUE', 'EVENT', 'ITEM', 'ORDER', 'PURCHASE',
            'backtest_command', 'fit_command', 'predict_command', 'report_command', 'demo_command', 'main']
 
 # %% ../nbs/cli.ipynb #d074e7f9
-import shlex, sys
+import shlex, signal, sys
 from _thread import interrupt_main
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
-from threading import Timer
+from threading import Timer, main_thread
 from typing import Annotated, Optional
 import typer
 
 # %% ../nbs/cli.ipynb #c3a1f0d2
+def _send():
+    if hasattr(signal, 'pthread_kill'): signal.pthread_kill(main_thread().ident, signal.SIGINT)   # wakes a thread that waits, too
+    else: interrupt_main()
+
 @contextmanager
 def _heard():
     "Sends Ctrl-C again where Python threw it away."
-    before = sys.unraisablehook
+    before, timers = sys.unraisablehook, []
     def again(lost):
         if not issubclass(lost.exc_type, KeyboardInterrupt): return before(lost)
-        timer = Timer(.05, interrupt_main)
-        timer.daemon = True
-        timer.start()
+        for t in timers: t.cancel()   # one is enough
+        timers.append(Timer(.05, _send)); timers[-1].daemon = True; timers[-1].start()
     sys.unraisablehook = again
     try: yield
-    finally: sys.unraisablehook = before
+    finally:
+        sys.unraisablehook = before
+        for t in timers: t.cancel()   # nothing falls into what comes after the command
 
 # %% ../nbs/cli.ipynb #0a97f9f2
 class _Stopped(KeyboardInterrupt): "Ctrl-C, in the words of a command; those of a training speak to whoever calls it from Python."
