@@ -46,11 +46,13 @@ def first_is_other(
     if len(ratio) < 10: return False
     return bool(abs(ratio.mean()) > max(np.log(2), 3*ratio.std()/len(ratio)**.5))
 
-ENOUGH = 10_000   # customers, by lot, to tell what first purchases are like
+ENOUGH = 10_000   # customers who came back, by lot, to tell what first purchases are like
 
 def stand_in(h:History) -> float: # NaN: first purchases count as all others do
     "Mean spend of those who came back, where first purchases are of another kind."
-    user = np.arange(len(h)) if len(h) <= ENOUGH else np.sort(np.random.default_rng(0).choice(len(h), ENOUGH, replace=False))
+    bought = running(h.bought)[h.offsets]
+    user = np.flatnonzero(np.diff(bought) > 1)
+    if len(user) > ENOUGH: user = np.sort(np.random.default_rng(0).choice(user, ENOUGH, replace=False))
     at = rfm_at(h, user, np.zeros(len(user), int))
     later = at['monetary_value'].clip(lower=0)
     return float(later.mean()) if first_is_other(at['first_spend'].to_numpy(), later.to_numpy()) else np.nan

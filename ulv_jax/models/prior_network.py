@@ -73,6 +73,7 @@ def _even(h): return h*jax.lax.rsqrt((h*h).mean(-1, keepdims=True) + 1e-5)
 class CrossAttention(Module):
     "Attention of customers to examples."
     def __init__(self, n_hidden:int, n_token:int, n_heads:int=4, *, rngs:nnx.Rngs):
+        if n_token % n_heads: raise ValueError(f'{n_heads} heads cannot share {n_token} numbers: choose a divisor of n_token as n_heads')
         self.n_heads = n_heads
         self.query, self.key, self.value = (_linear(n, n_token, 1., rngs) for n in (n_hidden, n_token, n_token))
         self.out = _linear(n_token, n_hidden, .3, rngs)

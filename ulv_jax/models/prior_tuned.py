@@ -70,15 +70,18 @@ def tune(
     steps:int=400,
     rate:float=3e-4,    # of Adam
     seed:int=0,
+    share:float=.5,     # of the way to the tuned weights, 0 to 1
 ) -> tuple: # (weights; history: loss at the later origin after 0, 25, 50, ... steps)
-    "The weights with the least loss at the later origin."
-    graph, params = nnx.split(_network(weights))
+    "The weights, part of the way, with the least loss at the later origin."
+    if not 0 <= share <= 1: raise ValueError(f'share is {share:g}: it must be between 0, the prior, and 1, all of the way')
+    graph, start = nnx.split(_network(weights))
     batches, judge = batches_of(learn, steps, USERS, seed), batches_of(valid, 16, USERS, seed + 1)
-    memory, best, history = _optimiser(rate).init(params), params, [float(_mean_loss(params, judge, graph=graph))]
+    params, memory, best, history = start, _optimiser(rate).init(start), start, [float(_mean_loss(start, judge, graph=graph))]
     for at in range(0, steps, CHUNK):
         params, memory = _some_steps(params, memory, jax.tree.map(lambda v: v[at:at + CHUNK], batches), graph=graph, rate=rate)
-        history.append(float(_mean_loss(params, judge, graph=graph)))
-        if history[-1] < min(history[:-1]): best = params
+        part_way = jax.tree.map(lambda a, b: a + share*(b - a), start, params)
+        history.append(float(_mean_loss(part_way, judge, graph=graph)))
+        if history[-1] < min(history[:-1]): best = part_way
     return to_arrays(best, 'network'), history
 
 # %% ../../nbs/models/18d_prior_tuned.ipynb #oret0009
@@ -87,14 +90,14 @@ class TunedPrior(ULVPrior):
     "The prior-fitted network after a few steps on one's own log."
     predict = Forecaster.predict   # it is fitted, unlike the prior
 
-    def __init__(self, seed:int=0, steps:int=400, rate:float=3e-4):
+    def __init__(self, seed:int=0, steps:int=400, rate:float=3e-4, share:float=.5):
         super().__init__(seed)
-        self.steps, self.rate = steps, rate
+        self.steps, self.rate, self.share = steps, rate, share   # share: of the way from the prior to the tuned weights
 
     def _fit(self, snapshots):
         given = ULVPrior._weights(self)
         enough = len(snapshots) > 1 and self.steps > 0
-        self.weights_, self.history_ = tune(given, snapshots[:-1], snapshots[-1:], self.steps, self.rate, self.seed) if enough else (given, [])
+        self.weights_, self.history_ = tune(given, snapshots[:-1], snapshots[-1:], self.steps, self.rate, self.seed, self.share) if enough else (given, [])
         super()._fit(snapshots)   # shown to what it is now
 
     def _weights(self): return getattr(self, 'weights_', None) or ULVPrior._weights(self)   # not tuned yet: the prior
