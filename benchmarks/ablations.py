@@ -1,12 +1,13 @@
 """What does each part of the default ensemble bring? Leaderboards over several origins, with the ensemble whole and without one part.
 
     python benchmarks/ablations.py journey                # one log: cdnow, journey, retail or berka
-    python benchmarks/ablations.py all --models lstm      # further rows; what was done before is read from --folder
+    python benchmarks/ablations.py all --tuned            # the prior tuned on each log as well, beside the single members
 
 Logs are found as `ulv_jax.data.datasets` finds them: set ULV_DATA to a folder that holds them. A run that was stopped
 goes on. Each log's scores go to a table beside the tutorial that reads them (--out, by default nbs/tutorials/leaderboards):
 one row an origin, model, seed and metric, and one row an origin, model and metric for the differences to the best simple row,
-and for those of the prior to Pareto/NBD.
+and for those of the prior to Pareto/NBD; with --tuned also for those of the tuned prior, to the prior and to the best of Pareto/NBD,
+LightGBM, the trees on top of both and the structured network (its own scores are printed).
 Two more say where a level or an interval is wrong: the bias of a few rows by age of the customer, and the share of
 customers inside the ensemble's 90 % interval, by tenth of the forecast.
 
@@ -28,6 +29,7 @@ from ulv_jax.data.errors import DataError
 from ulv_jax.data.snapshots import present_of
 from ulv_jax.data.whole import whole
 from ulv_jax.ensemble import stacking
+from ulv_jax.evaluation.metrics import chance_errors
 from ulv_jax.evaluation.over_origins import bias_by
 from ulv_jax.evaluation.rolling import rolling_backtest
 from ulv_jax.evaluation.standing import differences, redrawn, verdict
@@ -36,6 +38,7 @@ from ulv_jax.models.offset import BASES
 from ulv_jax.models.structured import Settings
 
 ROWS = ('mean', 'persistence_rate', 'persistence_last', 'bg_nbd', 'pareto_nbd', 'prior', 'lightgbm', 'mlp', 'blend', 'ensemble')
+TUNED = ('prior_tuned', 'offset_trees')   # what starts from the prior and learns from the log
 SEASONAL = ('mlp', 'mlp_tweedie')
 KEPT = {}   # what -> (fitted member or the reason why not, its snapshots: held, so that no others get their id)
 
@@ -91,26 +94,32 @@ def main():
     p.add_argument('case', choices=[*CASES, 'all'])
     p.add_argument('--folder', default='ablations', help='where forecasts are kept')
     p.add_argument('--out', default=Path(__file__).resolve().parent.parent/'nbs'/'tutorials'/'leaderboards', help='where the tables go')
-    p.add_argument('--models', default='', help='further rows, with commas between them')
+    p.add_argument('--tuned', action='store_true', help='fit the tuned prior and the trees on top of it, too')
     a = p.parse_args()
-    rows = (*ROWS, *filter(None, a.models.split(',')), *(v for v in VARIANTS if v != 'ensemble'))
+    rows = (*ROWS, *(TUNED if a.tuned else ()), *(v for v in VARIANTS if v != 'ensemble'))
     for case in CASES if a.case == 'all' else [a.case]: report(case, run(case, a.folder, rows), Path(a.out))
 
 def intervals(result, days, model='ensemble'):
-    "Share of customers inside the 90 % interval, its width, and the share who spent nothing, by tenth of the forecast, lowest first."
+    "By tenth of the forecast, lowest first: share of customers inside the 90 % interval, its width, the share who spent nothing, and the error of their total that chance alone would make."
     parts = []
     for cutoff, _ in (k for k in result.truths if k[1] == days):
         f, actual = result.forecast(cutoff, days, model), result.truths[cutoff, days]['value'].to_numpy()
         lo, hi = f['ulv_lo_90'].to_numpy(), f['ulv_hi_90'].to_numpy()
         tenth = np.argsort(np.argsort(f['ulv'].to_numpy(), kind='stable'), kind='stable')*10//len(f) + 1
         table = pd.DataFrame({'tenth': tenth, 'inside': (lo <= actual) & (actual <= hi), 'width': hi - lo, 'actual': actual, 'nothing': actual == 0}).groupby('tenth')
-        parts.append(table.agg(users=('inside', 'size'), inside=('inside', 'mean'), width=('width', 'mean'), actual=('actual', 'mean'), nothing=('nothing', 'mean')).reset_index().assign(cutoff=cutoff))
-    return pd.concat(parts, ignore_index=True)[['cutoff', 'tenth', 'users', 'inside', 'width', 'actual', 'nothing']]
+        parts.append(table.agg(users=('inside', 'size'), inside=('inside', 'mean'), width=('width', 'mean'), actual=('actual', 'mean'), nothing=('nothing', 'mean')).reset_index().assign(cutoff=cutoff, noise=chance_errors(actual, f['ulv'].to_numpy())))
+    return pd.concat(parts, ignore_index=True)[['cutoff', 'tenth', 'users', 'inside', 'width', 'actual', 'nothing', 'noise']]
 
 def ages(result, days, models=('pareto_nbd', 'lightgbm', 'mlp', 'ensemble')):
     "Bias of a few rows by age of the customer."
     judged = {m for _, d, m, _ in result.files if d == days}
     return pd.concat([bias_by(result, days, m).assign(model=m) for m in models if m in judged], ignore_index=True)
+
+def tuned(drawn):
+    "The tuned prior against the prior, and against the best of the other single members in each metric."
+    members = tuple(m for m in (*ROWS, *TUNED) if m in stacking.MEMBERS and m != 'prior')
+    found = pd.concat([differences(drawn, ('prior',)).assign(against='prior'), differences(drawn, members).assign(against='members')])
+    return found[found['model'] == 'prior_tuned']
 
 def report(case, result, out, draws=100):
     "Print what was found, and write the tables that the tutorial reads."
@@ -121,7 +130,9 @@ def report(case, result, out, draws=100):
     drawn = redrawn(result, days, draws=draws)
     simple, parts, fitted = differences(drawn), differences(drawn, ('ensemble',)), differences(drawn, ('pareto_nbd',))
     with whole(out) as part:
-        result.scores.drop(columns='horizon_days').to_csv(part/f'{case}_scores.csv', index=False, float_format='%.6g')
+        scores = result.scores[~result.scores['model'].isin(TUNED)].drop(columns='horizon_days')
+        scores.to_csv(part/f'{case}_scores.csv', index=False, float_format='%.6g')
+        if 'prior_tuned' in board.index.get_level_values('model'): tuned(drawn).to_csv(part/f'{case}_tuned.csv', index=False, float_format='%.6g')
         simple[simple['model'].isin(['ensemble', 'mlp', 'prior'])].to_csv(part/f'{case}_simple.csv', index=False, float_format='%.6g')
         fitted[fitted['model'] == 'prior'].to_csv(part/f'{case}_prior.csv', index=False, float_format='%.6g')
         parts[parts['model'].isin(VARIANTS)].to_csv(part/f'{case}_parts.csv', index=False, float_format='%.6g')

@@ -26,7 +26,7 @@ OUT = Path(__file__).resolve().parent.parent/'nbs'/'tutorials'/'leaderboards'/'s
 def shop_of(events, users):
     "The log of some users, as if it were all there is."
     rows = events.table.filter(events.table.user_id.isin(list(users))).execute()
-    return replace(read_events(rows, event_col='event'), last=events.last)   # nobody of them bought on the last days: that is known, too
+    return replace(read_events(rows, event_col='event', purchase=events.purchase), last=events.last)   # nobody of them bought on the last days: that is known, too
 
 def judged(shop, cutoff, horizon, name, seed):
     "Metrics of one model in one shop; missing where it cannot be fitted."
