@@ -9,7 +9,7 @@ from ulv_jax.data.events import read_events
 from ulv_jax.data.snapshots import snapshot, training_snapshots
 from ulv_jax.evaluation.metrics import evaluate
 from ulv_jax.models.base import make_forecaster
-from ulv_jax.models.prior import EXAMPLES, ULVPrior, _network, examples_in, kept_shop, show_shop
+from ulv_jax.models.prior import EXAMPLES, ULVPrior, examples_in, kept_shop, loaded_network, show_shop
 
 CUTOFF, HORIZON = '1997-10-01', '91D'
 
@@ -52,7 +52,7 @@ def test_examples_are_counted_by_hand(rows, now):
 def test_a_shop_that_has_gone_quiet_is_expected_to_buy_less(now):
     "The same customers today; in one shop nobody of the examples bought in the last window, in the other all did."
     shop, asked, model = show_shop(now, 91), {}, ULVPrior().fit_to(now)
-    net = _network(model._weights())
+    net = loaded_network(model._weights())
     for name, n in (('quiet', 0.), ('lively', 3.)):
         examples = shop['examples'].copy()
         guess = (np.expm1(examples[:, 12]) + .5)*np.exp(-examples[:, 15])   # at the rate before, and a half

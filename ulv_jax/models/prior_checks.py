@@ -12,8 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 from flax import nnx
-from safetensors.numpy import load_file
-from .prior import EXAMPLES, NAMES, ULVPrior, _network
+from .prior import EXAMPLES, NAMES, loaded_network, package_weights
 from .prior_network import answers, interval
 from .prior_training import world_shop
 from .worlds import Worlds
@@ -21,7 +20,7 @@ from .worlds import Worlds
 # %% ../../nbs/models/18c_prior_checks.ipynb #rech0005
 def seen() -> pd.DataFrame: # a row a number that sums up a shop: least, most
     "The range of all shops the network was trained on."
-    lo, hi = load_file(ULVPrior.weights_file())['limits']
+    lo, hi = package_weights()['limits']
     return pd.DataFrame({'least': lo[:len(NAMES)], 'most': hi[:len(NAMES)]}, index=list(NAMES))
 
 # %% ../../nbs/models/18c_prior_checks.ipynb #rech0009
@@ -36,7 +35,7 @@ def forecast_worlds(
     worlds:Worlds,
 ) -> dict: # ulv, ulv_lo_90, ulv_hi_90 in units of the worlds, p_purchase: arrays [shop, user]
     "The forecast for every customer of simulated shops."
-    graph, params = nnx.split(_network(ULVPrior()._weights()))
+    graph, params = nnx.split(loaded_network(package_weights()))
     a = {k: np.asarray(v, float) for k, v in _answered(params, vars(worlds), graph=graph).items()}
     unit = a.pop('unit')[:, None]
     return {k: v*unit for k, v in interval(a).items()} | {'p_purchase': a['p']}

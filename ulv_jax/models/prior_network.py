@@ -117,9 +117,10 @@ def answers_of(o:Float[Array, "user 5"], shop:dict, customers) -> dict: # arrays
     m = (customers[:, 3]/shop['unit'] + .2)*jnp.exp(jnp.clip(o[:, 1], -4, 4))
     return dict(purchases=n, spend=m, p=jax.nn.sigmoid(jnp.log(n + 1e-6) + o[:, 2]), lo=n*m*jax.nn.sigmoid(o[:, 3] - 3), hi=(n*m + .05)*jax.nn.softplus(o[:, 4] + 2))
 
-def answers(net, shop:dict, customers) -> dict: # the same
-    "What the network says of the customers of a shop."
-    return answers_of(net.last(read_customers(net, shop, customers)), shop, customers)
+def answers(net, shop:dict, customers, shift=0.) -> dict: # the same
+    "What the network says of the customers of a shop; `shift` [user, 3] is added to its first three outputs, by who knows more."
+    o = net.last(read_customers(net, shop, customers))
+    return answers_of(o.at[:, :3].add(shift), shop, customers)
 
 # %% ../../nbs/models/18_prior_network.ipynb #40d0f36d
 SURE = .95   # chance of buying from which the lower end of the interval is more than 0
