@@ -2,6 +2,7 @@
 
     python benchmarks/ablations.py journey                # one log: cdnow, journey, retail or berka
     python benchmarks/ablations.py all --tuned            # the prior tuned on each log as well, beside the single members
+    python benchmarks/ablations.py all --tuned only       # that and nothing else: a few minutes a log
 
 Logs are found as `ulv_jax.data.datasets` finds them: set ULV_DATA to a folder that holds them. A run that was stopped
 goes on. Each log's scores go to a table beside the tutorial that reads them (--out, by default nbs/tutorials/leaderboards):
@@ -39,6 +40,7 @@ from ulv_jax.models.structured import Settings
 
 ROWS = ('mean', 'persistence_rate', 'persistence_last', 'bg_nbd', 'pareto_nbd', 'prior', 'lightgbm', 'mlp', 'blend', 'ensemble')
 TUNED = ('prior_tuned', 'offset_trees')   # what starts from the prior and learns from the log
+SINGLE = ('pareto_nbd', 'prior', 'lightgbm', 'mlp', *TUNED)   # what the tuned prior stands beside
 SEASONAL = ('mlp', 'mlp_tweedie')
 KEPT = {}   # what -> (fitted member or the reason why not, its snapshots: held, so that no others get their id)
 
@@ -94,10 +96,10 @@ def main():
     p.add_argument('case', choices=[*CASES, 'all'])
     p.add_argument('--folder', default='ablations', help='where forecasts are kept')
     p.add_argument('--out', default=Path(__file__).resolve().parent.parent/'nbs'/'tutorials'/'leaderboards', help='where the tables go')
-    p.add_argument('--tuned', action='store_true', help='fit the tuned prior and the trees on top of it, too')
+    p.add_argument('--tuned', nargs='?', const='also', choices=('also', 'only'), help='fit the tuned prior and the trees on top of it, too; only: no ensemble')
     a = p.parse_args()
-    rows = (*ROWS, *(TUNED if a.tuned else ()), *(v for v in VARIANTS if v != 'ensemble'))
-    for case in CASES if a.case == 'all' else [a.case]: report(case, run(case, a.folder, rows), Path(a.out))
+    rows = SINGLE if a.tuned == 'only' else (*ROWS, *(TUNED if a.tuned else ()), *(v for v in VARIANTS if v != 'ensemble'))
+    for case in CASES if a.case == 'all' else [a.case]: (report_tuned if a.tuned == 'only' else report)(case, run(case, a.folder, rows), Path(a.out))
 
 def intervals(result, days, model='ensemble'):
     "By tenth of the forecast, lowest first: share of customers inside the 90 % interval, its width, the share who spent nothing, and the error of their total that chance alone would make."
@@ -121,12 +123,21 @@ def tuned(drawn):
     found = pd.concat([differences(drawn, ('prior',)).assign(against='prior'), differences(drawn, members).assign(against='members')])
     return found[found['model'] == 'prior_tuned']
 
-def report(case, result, out, draws=100):
-    "Print what was found, and write the tables that the tutorial reads."
-    days = result.scores['horizon_days'].iloc[0]
+def printed(case, result):
+    "The leaderboard, printed; and its horizon."
     board = result.scores.pivot_table(index=['cutoff', 'model'], columns='metric', values='value', sort=False)
     print(f'\n{case}\n{board.round(3).to_string()}', flush=True)
     for row in result.skipped.itertuples(): print(f'{row.cutoff:%Y-%m-%d} {row.model}: {row.why}')
+    return board, result.scores['horizon_days'].iloc[0]
+
+def report_tuned(case, result, out):
+    "The table of the tuned prior alone."
+    _, days = printed(case, result)
+    with whole(out) as part: tuned(redrawn(result, days, draws=100)).to_csv(part/f'{case}_tuned.csv', index=False, float_format='%.6g')
+
+def report(case, result, out, draws=100):
+    "Print what was found, and write the tables that the tutorial reads."
+    board, days = printed(case, result)
     drawn = redrawn(result, days, draws=draws)
     simple, parts, fitted = differences(drawn), differences(drawn, ('ensemble',)), differences(drawn, ('pareto_nbd',))
     with whole(out) as part:
