@@ -7,8 +7,8 @@
 Logs are found as `ulv_jax.data.datasets` finds them: set ULV_DATA to a folder that holds them. A run that was stopped
 goes on. Each log's scores go to a table beside the tutorial that reads them (--out, by default nbs/tutorials/leaderboards):
 one row an origin, model, seed and metric, and one row an origin, model and metric for the differences to the best simple row,
-and for those of the prior to Pareto/NBD; with --tuned also for those of the tuned prior, to the prior and to the best of Pareto/NBD,
-LightGBM, the trees on top of both and the structured network (its own scores are printed).
+and for those of the prior to Pareto/NBD; with --tuned also for those of the tuned prior, to the prior, to Pareto/NBD, and to the best of Pareto/NBD,
+LightGBM, the trees on top of other forecasts and both structured networks (its own scores are printed).
 Two more say where a level or an interval is wrong: the bias of a few rows by age of the customer, and the share of
 customers inside the ensemble's 90 % interval, by tenth of the forecast.
 
@@ -39,8 +39,8 @@ from ulv_jax.models.offset import BASES
 from ulv_jax.models.structured import Settings
 
 ROWS = ('mean', 'persistence_rate', 'persistence_last', 'bg_nbd', 'pareto_nbd', 'prior', 'lightgbm', 'mlp', 'blend', 'ensemble')
-TUNED = ('prior_tuned', 'offset_trees')   # what starts from the prior and learns from the log
-SINGLE = ('pareto_nbd', 'prior', 'lightgbm', 'mlp', *TUNED)   # what the tuned prior stands beside
+BESIDE = ('mlp_tweedie', 'offset_trees', 'prior_tuned')   # only with --tuned: the members that are no rows by themselves, and the tuned prior
+SINGLE = ('pareto_nbd', 'prior', 'lightgbm', 'mlp', *BESIDE)
 SEASONAL = ('mlp', 'mlp_tweedie')
 KEPT = {}   # what -> (fitted member or the reason why not, its snapshots: held, so that no others get their id)
 
@@ -96,9 +96,9 @@ def main():
     p.add_argument('case', choices=[*CASES, 'all'])
     p.add_argument('--folder', default='ablations', help='where forecasts are kept')
     p.add_argument('--out', default=Path(__file__).resolve().parent.parent/'nbs'/'tutorials'/'leaderboards', help='where the tables go')
-    p.add_argument('--tuned', nargs='?', const='also', choices=('also', 'only'), help='fit the tuned prior and the trees on top of it, too; only: no ensemble')
+    p.add_argument('--tuned', nargs='?', const='also', choices=('also', 'only'), help='fit the tuned prior and all single members, too; only: no ensemble')
     a = p.parse_args()
-    rows = SINGLE if a.tuned == 'only' else (*ROWS, *(TUNED if a.tuned else ()), *(v for v in VARIANTS if v != 'ensemble'))
+    rows = SINGLE if a.tuned == 'only' else (*ROWS, *(BESIDE if a.tuned else ()), *(v for v in VARIANTS if v != 'ensemble'))
     for case in CASES if a.case == 'all' else [a.case]: (report_tuned if a.tuned == 'only' else report)(case, run(case, a.folder, rows), Path(a.out))
 
 def intervals(result, days, model='ensemble'):
@@ -118,9 +118,9 @@ def ages(result, days, models=('pareto_nbd', 'lightgbm', 'mlp', 'ensemble')):
     return pd.concat([bias_by(result, days, m).assign(model=m) for m in models if m in judged], ignore_index=True)
 
 def tuned(drawn):
-    "The tuned prior against the prior, and against the best of the other single members in each metric."
-    members = tuple(m for m in (*ROWS, *TUNED) if m in stacking.MEMBERS and m != 'prior')
-    found = pd.concat([differences(drawn, ('prior',)).assign(against='prior'), differences(drawn, members).assign(against='members')])
+    "The tuned prior against the prior, against Pareto/NBD, and against the best of the other single members in each metric."
+    members = tuple(m for m in stacking.MEMBERS if m != 'prior')
+    found = pd.concat([differences(drawn, rivals).assign(against=name) for name, rivals in {'prior': ('prior',), 'fitted': ('pareto_nbd',), 'members': members}.items()])
     return found[found['model'] == 'prior_tuned']
 
 def printed(case, result):
@@ -141,7 +141,7 @@ def report(case, result, out, draws=100):
     drawn = redrawn(result, days, draws=draws)
     simple, parts, fitted = differences(drawn), differences(drawn, ('ensemble',)), differences(drawn, ('pareto_nbd',))
     with whole(out) as part:
-        scores = result.scores[~result.scores['model'].isin(TUNED)].drop(columns='horizon_days')
+        scores = result.scores[~result.scores['model'].isin(BESIDE)].drop(columns='horizon_days')
         scores.to_csv(part/f'{case}_scores.csv', index=False, float_format='%.6g')
         if 'prior_tuned' in board.index.get_level_values('model'): tuned(drawn).to_csv(part/f'{case}_tuned.csv', index=False, float_format='%.6g')
         simple[simple['model'].isin(['ensemble', 'mlp', 'prior'])].to_csv(part/f'{case}_simple.csv', index=False, float_format='%.6g')

@@ -194,12 +194,12 @@ def shop_for(shop, days):
 def _scored(params, shop, customers, shift, *, graph): return answers(nnx.merge(graph, params), shop, customers, shift)
 
 # %% ../../nbs/models/18b_prior.ipynb #54f8eac4
-def _said(model, snapshot, shop, days, block=8192):
+def _said(model, snapshot, shop, days, shift, block=8192):
     "Answers for every customer, money in that of the log."
     (graph, params), n = nnx.split(loaded_network(model._weights())), len(snapshot)
     now, _ = seen_in_history(snapshot.history, np.arange(n), 0, int(shop['window']), float(shop['life']), float(shop['instead']))
     fill = lambda a: np.pad(a, ((0, -n % block), (0, 0)), constant_values=1)
-    asked, padded, shift = shop_for(shop, days), fill(now), fill(model._shift(snapshot))
+    asked, padded, shift = shop_for(shop, days), fill(now), fill(shift)
     score = lambda i: {k: np.asarray(v, float) for k, v in _scored(params, asked, padded[i:i+block], shift[i:i+block], graph=graph).items()}
     found = list(in_threads(score, range(0, n, block), THREADS))
     a = {k: np.concatenate([f[k] for f in found])[:n] for k in found[0]}
@@ -209,7 +209,8 @@ def _said(model, snapshot, shop, days, block=8192):
 def _answer(model, snapshot):
     days, known = snapshot.horizon.total_seconds()/86400, sorted(model.shops_)
     below, above = max([d for d in known if d <= days], default=known[0]), min([d for d in known if d >= days], default=known[-1])
-    said = lambda d, asked: _said(model, snapshot, model.shops_[d], asked)
+    shift = model._shift(snapshot)
+    said = lambda d, asked: _said(model, snapshot, model.shops_[d], asked, shift)
     a = said(below, max(days, below) if below == known[-1] else below)
     if days < below: a = fewer_days(a, days/below)
     if below < days < above: a = between(a, said(above, above), np.log(days/below)/np.log(above/below))

@@ -26,14 +26,14 @@ def ends_loss(a, value, mean, above=.95) -> Float[Array, ""]: # arrays [user], m
     y = jnp.minimum(value, 100.)
     return mean(_pinball(a['hi'], y, above) + _pinball(a['lo'], y, .05)) / (mean(y) + .05)
 
-def answer_loss(a, purchases, buys, spend, value, here, bought=None) -> Float[Array, ""]: # the same; `here` weighs customers, `bought` those of the spend, None: all
+def answer_loss(a, purchases, buys, spend, value, here, bought=None, above=.95) -> Float[Array, ""]: # the same; `here` weighs customers, `bought` those of the spend, None: all
     "Loss of all answers for the customers of one shop."
     mean = lambda x: (x*here).sum() / (here.sum() + 1e-6)
     counts = mean(a['purchases'] - purchases*jnp.log(a['purchases'] + 1e-9)) / (mean(purchases) + .05)
     weight = here if bought is None else here*bought
     money = (weight*(spend/a['spend'] + jnp.log(a['spend']))).sum() / (weight.sum() + 1e-6)
     chance = -mean(buys*jnp.log(a['p'] + 1e-6) + (1 - buys)*jnp.log(1 - a['p'] + 1e-6))
-    return counts + money + .5*chance + ends_loss(a, value, mean)
+    return counts + money + .5*chance + ends_loss(a, value, mean, above)
 
 # %% ../../nbs/models/18a_prior_training.ipynb #4e8f3093
 TAUGHT = 160   # examples of a shop, in training

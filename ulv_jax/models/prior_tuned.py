@@ -16,22 +16,24 @@ from .base import Forecaster, register
 from .module import from_arrays
 from .offset import all_windows
 from .prior import ULVPrior, package_weights
-from .prior_adapter import Adapter, lesson_of, level_of, totals_of, tune
+from .prior_adapter import CHUNK, Adapter, enough_steps, features_of, lesson_of, level_of, totals_of, tune
 
 # %% ../../nbs/models/18e_prior_tuned.ipynb #oret0009
 @register('prior_tuned')
 class TunedPrior(ULVPrior):
     "The prior-fitted network after a few steps on one's own log."
     predict = Forecaster.predict   # it is fitted, unlike the prior
-    weights_, inputs_, level_, history_ = None, None, np.zeros(3, np.float32), ()   # nothing has been learnt
+    weights_, inputs_, level_, history_, chosen_ = None, None, np.zeros(3, np.float32), (), 0   # nothing has been learnt
 
     def __init__(self, seed:int=0, steps:int=400, rate:float=3e-4, share:float=.5):
         super().__init__(seed)
+        if not 0 <= share <= 1: raise ValueError(f'share is {share:g}: it must be between 0, the prior, and 1, all of the way')
+        if steps < 0 or not rate > 0: raise ValueError(f'{steps} steps at a rate of {rate:g}: neither may be negative, and the rate not 0')
         self.steps, self.rate, self.share = steps, rate, share   # share: of the way from the prior to the tuned weights
 
     def _fit(self, snapshots):
-        self.weights_, self.level_, self.history_ = None, TunedPrior.level_, ()
-        if len(snapshots) > 1 and self.steps > 0: _teach(self, snapshots)
+        self.weights_, self.level_, self.history_, self.chosen_ = None, TunedPrior.level_, (), 0
+        if self.steps: _teach(self, snapshots)
         super()._fit(snapshots)   # shown to what it is now
         if self.weights_: _keep_totals(self, present_of(snapshots))
 
@@ -39,28 +41,35 @@ class TunedPrior(ULVPrior):
 
     def _shift(self, snapshot):
         if not self.weights_: return super()._shift(snapshot)
-        graph, blank = nnx.split(nnx.eval_shape(lambda: Adapter(len(self.inputs_.scaler.names), rngs=nnx.Rngs(0))))
-        return np.asarray(nnx.merge(graph, from_arrays(blank, self.weights_, 'adapter'))(jnp.asarray(self.inputs_.matrix(snapshot))) + self.level_)
+        graph, blank = nnx.split(nnx.eval_shape(lambda: Adapter(max(1, len(self.inputs_.scaler.names)), rngs=nnx.Rngs(0))))
+        return np.asarray(nnx.merge(graph, from_arrays(blank, self.weights_, 'adapter'))(jnp.asarray(features_of(self.inputs_, snapshot))) + self.level_)
 
     def _state(self): return _to_files(self, *super()._state())
     def _restore(self, meta, arrays): super()._restore(meta, arrays); _from_files(self, meta, arrays)
 
 # %% ../../nbs/models/18e_prior_tuned.ipynb #oret00f9
 def _teach(model, snapshots):
-    model.inputs_, n = fit_inputs(list(snapshots)), len(snapshots)
-    lessons = [lesson_of(s, model.inputs_) for s in all_windows(snapshots)]
-    model.weights_, model.history_ = tune(package_weights(), lessons[:n], lessons[n:], model.steps, model.rate, model.seed, model.share)
+    n, some = len(snapshots), lambda windows: [s for s in windows if (s.labels['purchases'] > 0).any()]
+    whole, late = some(snapshots), some(all_windows(snapshots)[n:])
+    if len(whole) < 2: return
+    model.inputs_ = fit_inputs(list(snapshots))
+    whole, late = ([lesson_of(s, model.inputs_) for s in windows] for windows in (whole, late))
+    weights, losses = tune(package_weights(), whole, late, model.steps, model.rate, model.seed, model.share)
+    model.history_, model.chosen_ = losses.mean(1).tolist(), enough_steps(losses)*CHUNK if len(losses) else 0
+    if model.chosen_: model.weights_ = weights
 
 def _keep_totals(model, present):
     "Bring purchases and value of all customers to what the prior says."
     model.level_ = level_of(totals_of(model.predict(present)), totals_of(ULVPrior().fit_to(present).predict(present)))
 
 def _to_files(model, meta, arrays):
-    told = dict(history=list(model.history_), level=model.level_.tolist(), inputs=inputs_to_dict(model.inputs_)) if model.weights_ else {}
-    return meta | told, arrays | (model.weights_ or {})
+    how = dict(steps=model.steps, rate=model.rate, share=model.share, history=list(model.history_), chosen=model.chosen_)
+    told = dict(level=model.level_.tolist(), inputs=inputs_to_dict(model.inputs_)) if model.weights_ else {}
+    return meta | how | told, arrays | (model.weights_ or {})
 
 def _from_files(model, meta, arrays):
-    if 'inputs' not in meta and meta.get('history'): raise DataError('this tuned prior was saved by another version, which read no features: fit it again, which takes half a minute')
+    if 'steps' not in meta: raise DataError('this tuned prior was saved by another version, which read no features: fit it again, which takes half a minute')
+    model.steps, model.rate, model.share, model.history_, model.chosen_ = (meta[k] for k in ('steps', 'rate', 'share', 'history', 'chosen'))
     if 'inputs' not in meta: return   # nothing was learnt
-    model.history_, model.level_, model.inputs_ = meta['history'], np.array(meta['level'], np.float32), inputs_from_dict(meta['inputs'])
+    model.level_, model.inputs_ = np.array(meta['level'], np.float32), inputs_from_dict(meta['inputs'])
     model.weights_ = {k: v for k, v in arrays.items() if not k.startswith('shop_')}
