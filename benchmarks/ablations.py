@@ -7,8 +7,8 @@
 Logs are found as `ulv_jax.data.datasets` finds them: set ULV_DATA to a folder that holds them. A run that was stopped
 goes on. Each log's scores go to a table beside the tutorial that reads them (--out, by default nbs/tutorials/leaderboards):
 one row an origin, model, seed and metric, and one row an origin, model and metric for the differences to the best simple row,
-and for those of the prior to Pareto/NBD; with --tuned also for those of the tuned prior, to the prior, to Pareto/NBD, and to the best of Pareto/NBD,
-LightGBM, the trees on top of other forecasts and both structured networks (its own scores are printed).
+and for those of the prior to Pareto/NBD; with --tuned also for those of the tuned prior, to the prior, to each of Pareto/NBD,
+LightGBM, the trees on top of other forecasts and both structured networks, and to the best of them (its own scores are printed).
 Two more say where a level or an interval is wrong: the bias of a few rows by age of the customer, and the share of
 customers inside the ensemble's 90 % interval, by tenth of the forecast.
 
@@ -118,9 +118,10 @@ def ages(result, days, models=('pareto_nbd', 'lightgbm', 'mlp', 'ensemble')):
     return pd.concat([bias_by(result, days, m).assign(model=m) for m in models if m in judged], ignore_index=True)
 
 def tuned(drawn):
-    "The tuned prior against the prior, against Pareto/NBD, and against the best of the other single members in each metric."
+    "The tuned prior against the prior, against each other single member, and against the best of these in each metric."
     members = tuple(m for m in stacking.MEMBERS if m != 'prior')
-    found = pd.concat([differences(drawn, rivals).assign(against=name) for name, rivals in {'prior': ('prior',), 'fitted': ('pareto_nbd',), 'members': members}.items()])
+    rivals = {'prior': ('prior',), 'members': members} | {m: (m,) for m in members}
+    found = pd.concat([differences(drawn, r).assign(against=name) for name, r in rivals.items()])
     return found[found['model'] == 'prior_tuned']
 
 def printed(case, result):

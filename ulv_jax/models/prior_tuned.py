@@ -23,16 +23,18 @@ from .prior_adapter import CHUNK, Adapter, enough_steps, features_of, lesson_of,
 class TunedPrior(ULVPrior):
     "The prior-fitted network after a few steps on one's own log."
     predict = Forecaster.predict   # it is fitted, unlike the prior
-    weights_, inputs_, level_, history_, chosen_ = None, None, np.zeros(3, np.float32), (), 0   # nothing has been learnt
 
     def __init__(self, seed:int=0, steps:int=400, rate:float=3e-4, share:float=.5):
         super().__init__(seed)
         if not 0 <= share <= 1: raise ValueError(f'share is {share:g}: it must be between 0, the prior, and 1, all of the way')
         if steps < 0 or not rate > 0: raise ValueError(f'{steps} steps at a rate of {rate:g}: neither may be negative, and the rate not 0')
         self.steps, self.rate, self.share = steps, rate, share   # share: of the way from the prior to the tuned weights
+        self._forget()
+
+    def _forget(self): self.weights_, self.inputs_, self.level_, self.history_, self.chosen_ = None, None, np.zeros(3, np.float32), [], 0
 
     def _fit(self, snapshots):
-        self.weights_, self.level_, self.history_, self.chosen_ = None, TunedPrior.level_, (), 0
+        self._forget()
         if self.steps: _teach(self, snapshots)
         super()._fit(snapshots)   # shown to what it is now
         if self.weights_: _keep_totals(self, present_of(snapshots))
@@ -63,7 +65,7 @@ def _keep_totals(model, present):
     model.level_ = level_of(totals_of(model.predict(present)), totals_of(ULVPrior().fit_to(present).predict(present)))
 
 def _to_files(model, meta, arrays):
-    how = dict(steps=model.steps, rate=model.rate, share=model.share, history=list(model.history_), chosen=model.chosen_)
+    how = dict(steps=model.steps, rate=model.rate, share=model.share, history=model.history_, chosen=model.chosen_)
     told = dict(level=model.level_.tolist(), inputs=inputs_to_dict(model.inputs_)) if model.weights_ else {}
     return meta | how | told, arrays | (model.weights_ or {})
 
