@@ -26,12 +26,14 @@ class TunedPrior(ULVPrior):
 
     def __init__(self, seed:int=0, steps:int=400, rate:float=3e-4, share:float=.5):
         super().__init__(seed)
-        if not 0 <= share <= 1: raise ValueError(f'share is {share:g}: it must be between 0, the prior, and 1, all of the way')
-        if steps < 0 or not rate > 0: raise ValueError(f'{steps} steps at a rate of {rate:g}: neither may be negative, and the rate not 0')
+        if not 0 <= share <= 1: raise DataError(f'share is {share:g}: it must be between 0, the prior, and 1, all of the way')
+        if steps < 0 or not rate > 0: raise DataError(f'{steps} steps at a rate of {rate:g}: neither may be negative, and the rate not 0')
         self.steps, self.rate, self.share = steps, rate, share   # share: of the way from the prior to the tuned weights
         self._forget()
 
-    def _forget(self): self.weights_, self.inputs_, self.level_, self.history_, self.chosen_ = None, None, np.zeros(3, np.float32), [], 0
+    def takes(self) -> dict: return dict(steps=self.steps, rate=self.rate, share=self.share)
+    def with_settings(self, **settings): return TunedPrior(self.seed, **self.takes() | settings)   # a new one
+    def _forget(self): self.weights_, self.inputs_, self.level_, self.history_, self.best_step_ = None, None, np.zeros(3, np.float32), [], 0
 
     def _fit(self, snapshots):
         self._forget()
@@ -57,21 +59,21 @@ def _teach(model, snapshots):
     model.inputs_ = fit_inputs(list(snapshots))
     whole, late = ([lesson_of(s, model.inputs_) for s in windows] for windows in (whole, late))
     weights, losses = tune(package_weights(), whole, late, model.steps, model.rate, model.seed, model.share)
-    model.history_, model.chosen_ = losses.mean(1).tolist(), enough_steps(losses)*CHUNK if len(losses) else 0
-    if model.chosen_: model.weights_ = weights
+    model.history_, model.best_step_ = losses.mean(1).tolist(), enough_steps(losses)*CHUNK if len(losses) else 0
+    if model.best_step_: model.weights_ = weights
 
 def _keep_totals(model, present):
     "Bring purchases and value of all customers to what the prior says."
     model.level_ = level_of(totals_of(model.predict(present)), totals_of(ULVPrior().fit_to(present).predict(present)))
 
 def _to_files(model, meta, arrays):
-    how = dict(steps=model.steps, rate=model.rate, share=model.share, history=model.history_, chosen=model.chosen_)
+    how = dict(steps=model.steps, rate=model.rate, share=model.share, history=model.history_, best_step=model.best_step_)
     told = dict(level=model.level_.tolist(), inputs=inputs_to_dict(model.inputs_)) if model.weights_ else {}
     return meta | how | told, arrays | (model.weights_ or {})
 
 def _from_files(model, meta, arrays):
     if 'steps' not in meta: raise DataError('this tuned prior was saved by another version, which read no features: fit it again, which takes half a minute')
-    model.steps, model.rate, model.share, model.history_, model.chosen_ = (meta[k] for k in ('steps', 'rate', 'share', 'history', 'chosen'))
+    model.steps, model.rate, model.share, model.history_, model.best_step_ = (meta[k] for k in ('steps', 'rate', 'share', 'history', 'best_step'))
     if 'inputs' not in meta: return   # nothing was learnt
     model.level_, model.inputs_ = np.array(meta['level'], np.float32), inputs_from_dict(meta['inputs'])
     model.weights_ = {k: v for k, v in arrays.items() if not k.startswith('shop_')}
