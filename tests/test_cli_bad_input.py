@@ -76,6 +76,7 @@ SETTINGS = {
     'heads that do not divide the width': ('attention', 'n_heads=5', ['n_hidden is 64, which 5 heads cannot share evenly']),
     'no such precision': ('gru', 'precision=half', ['float32, bfloat16']),
     'a family without settings': ('pareto_nbd', 'head=process', ["'pareto_nbd' takes no settings"]),
+    'too far on the way': ('prior_tuned', 'share=2', ['share is 2', 'between 0, the prior, and 1']),
     'another model': ('gru', 'lstm.head=process', ["'lstm' is not among the models asked for, gru"]),
     'nobody': ('gru', '.head=process', ["'' is not among the models asked for"]),
 }
