@@ -12,7 +12,7 @@ from dataclasses import replace
 import ibis
 import numpy as np
 import pandas as pd
-from .behaviour import kind_features, rhythm_features, window_features
+from .behaviour import kind_features, rhythm_features, window_features, year_ago_features
 from .errors import DataError
 from .events import Events, span
 from .features import before
@@ -118,7 +118,7 @@ def _blocks(events, cutoff, users):
     with ThreadPoolExecutor(1) as pool:
         kinds = pool.submit(kind_features, events, cutoff, users=users)
         if not events.rows: kinds.result()   # one engine, one question at a time
-        windows = window_features(events, cutoff).reindex(users)
+        windows = pd.concat([f(events, cutoff).reindex(users) for f in (window_features, year_ago_features)], axis=1)
         watched = windows.columns[windows.notna().any()]
         rest = [rhythm_features(events, cutoff), basket_features(events, cutoff)]
         first = first_order_features(events, cutoff, kinds.result()['tenure'])
@@ -152,7 +152,9 @@ CATALOGUE = (   # pattern of the column, meaning, unit, cost
     ('mean_gap', 'mean days between purchases', 'days', 'free'),
     ('overdue', 'days since the last purchase over the mean gap', 'ratio', 'free'),
     (r'purchases_(\d+)d', 'days with a purchase in the last {} days', 'days', 'purchases'),
-    (r'spend_(\d+)d', 'spend in the last {} days', 'money', 'purchases'))
+    (r'spend_(\d+)d', 'spend in the last {} days', 'money', 'purchases'),
+    (r'purchases_year_ago_(\d+)d', 'days with a purchase in the {} days that followed the same day a year ago', 'days', 'purchases'),
+    (r'spend_year_ago_(\d+)d', 'spend in the {} days that followed the same day a year ago', 'money', 'purchases'))
 
 # %% ../../nbs/data/03c_table.ipynb #c22ebfff
 CATALOGUE += (
