@@ -8,12 +8,13 @@ __all__ = ['SHAPES', 'ResidualMLP', 'weekly_rate', 'log_spend', 'intensity_loss'
            'Structured', 'MLPForecaster', 'TweedieForecaster']
 
 # %% ../../nbs/models/16_structured.ipynb #9fb22673
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import pandas as pd
 from flax import nnx
 from jaxtyping import Array, Float
 from ..data.value import mean_discount
@@ -21,7 +22,7 @@ from ..data.snapshots import present_of
 from .base import Forecaster, IntervalTable, register
 from .members import poisson_weights
 from .module import Module, from_arrays, to_arrays
-from .weekly import INPUTS, WeeklyExamples, anchors, mean_spend, weekly_examples, weekly_inputs
+from .weekly import COLUMNS, INPUTS, Log, SEASON_DAYS, WeeklyExamples, anchors, log_of, mean_spend, weekly_examples, weekly_inputs
 
 # %% ../../nbs/models/16_structured.ipynb #28c333a4
 class ResidualMLP(Module):
@@ -92,11 +93,11 @@ class Settings:
     rate:float=3e-3        # learning rate, falling on a cosine
     decay:float=1e-3       # weight decay
     ridge:float=1e-3       # of the season
-    season_days:int=395    # history from which on there is a season
+    season_days:int=SEASON_DAYS   # history from which on there is a season
+    told:bool=True         # is it told what the log tells of itself?
 
 def week_of_year(cutoff, days) -> np.ndarray: # int32 0..51, shape of `days`
     "Week of the year of days from the cutoff, counted from New Year."
-    import pandas as pd
     dates = pd.DatetimeIndex(np.datetime64(cutoff, 'D') + np.asarray(days).ravel().astype('timedelta64[D]'))
     return np.minimum((dates.day_of_year.to_numpy() - 1)//7, 51).astype(np.int32).reshape(np.shape(days))
 
@@ -204,20 +205,14 @@ class Structured(Forecaster):
     def _fit(self, snapshots):
         now = present_of(snapshots)
         weeks = 13 * -(-int(now.horizon.days) // 91)   # whole quarters, so that horizons share a program
-        some = weekly_examples(now.history, weeks, self.settings.examples, self.seed)
+        self.log_, self.cutoff_ = log_of(now.history) if self.settings.told else Log(), now.cutoff
+        some = weekly_examples(now.history, weeks, self.settings.examples, self.seed, self.log_)
         self.unit_, self.scaling_ = mean_spend(now.history), Scaling.fit(some.inputs)
         self.has_season_ = bool(now.history.age.max() >= self.settings.season_days)
-        self.losses_ = self._train(some, now.cutoff)
+        self.params_, self.losses_ = _train(self, some, now.cutoff)
         value, purchases = self._expect(snapshots[-1])
         self.shape_ = fit_shape(purchases, snapshots[-1].labels['purchases'].to_numpy() > 0)
         self.interval_ = IntervalTable.fit(value, snapshots[-1].labels['value'].to_numpy())
-
-    def _train(self, some, cutoff):
-        graph, params = first_params(len(INPUTS), 4, self.settings, self.seed)
-        keys, weights = jax.random.split(jax.random.key(self.seed + 1), self.settings.members), poisson_weights(some.user, self.settings.members, self.seed).T
-        data = training_data(some, self.scaling_, cutoff, self.unit_, self.has_season_)
-        self.params_, losses = train_members(params, keys, weights, data, graph=graph, loss=type(self).loss, settings=self.settings)
-        return np.asarray(losses).mean(0)
 
     def _expect(self, snapshot): return _expectation(self, snapshot)
     def _predict(self, snapshot): return _answer(self, snapshot)
@@ -225,14 +220,24 @@ class Structured(Forecaster):
     def _restore(self, meta, arrays): _from_files(self, meta, arrays)
 
 # %% ../../nbs/models/16_structured.ipynb #18570917
+def n_inputs(log:Log) -> int: return len(INPUTS) + sum(COLUMNS[name] for name in log.more)
+
+def _train(model, some, cutoff):
+    graph, params = first_params(n_inputs(model.log_), 4, model.settings, model.seed)
+    keys, weights = jax.random.split(jax.random.key(model.seed + 1), model.settings.members), poisson_weights(some.user, model.settings.members, model.seed).T
+    data = training_data(some, model.scaling_, cutoff, model.unit_, model.has_season_)
+    params, losses = train_members(params, keys, weights, data, graph=graph, loss=type(model).loss, settings=model.settings)
+    return params, np.asarray(losses).mean(0)
+
 def _expectation(model, snapshot):
     days, h = snapshot.horizon.total_seconds()/86400, snapshot.history
     user = np.arange(len(h)); back = 0*user
     part = np.clip(days/7 - np.arange(int(np.ceil(days/7))), 0, 1).astype(np.float32)
     woy = week_of_year(snapshot.cutoff, 7*np.arange(len(part)) + 3)
-    graph, _ = first_params(len(INPUTS), 4, model.settings, 0)
+    graph, _ = first_params(n_inputs(model.log_), 4, model.settings, 0)
+    told = replace(model.log_, days=model.log_.days + (snapshot.cutoff - model.cutoff_).days)   # it has grown since, or was younger then
     rate, spend = anchors(h, user, back, model.unit_)
-    n, m = expect(model.params_, graph, model.scaling_(weekly_inputs(h, user, back)), rate, spend, part, woy)
+    n, m = expect(model.params_, graph, model.scaling_(weekly_inputs(h, user, back, told)), rate, spend, part, woy)
     value = (n*m).mean(0) * mean_discount(snapshot.value, days)
     return value, n.mean(0)
 
@@ -244,14 +249,15 @@ def _answer(model, snapshot):
 
 # %% ../../nbs/models/16_structured.ipynb #1fd901e2
 def _to_files(model):
-    meta = dict(settings=asdict(model.settings), unit=model.unit_, shape=model.shape_, has_season=model.has_season_)
+    meta = dict(settings=asdict(model.settings), unit=model.unit_, shape=model.shape_, has_season=model.has_season_, log=asdict(model.log_), cutoff=str(model.cutoff_))
     return meta, {**to_arrays(model.params_, 'params'), 'input_mean': model.scaling_.mean, 'input_spread': model.scaling_.spread, 'losses': model.losses_, **vars(model.interval_)}
 
 def _from_files(model, meta, arrays):
     model.settings, model.unit_, model.shape_, model.has_season_ = Settings(**meta['settings']), meta['unit'], meta['shape'], meta['has_season']
+    model.log_, model.cutoff_ = Log(tuple(meta['log']['more']), meta['log']['days']), pd.Timestamp(meta['cutoff'])
     model.scaling_, model.losses_ = Scaling(arrays['input_mean'], arrays['input_spread']), arrays['losses']
     model.interval_ = IntervalTable(**{k: arrays[k] for k in IntervalTable.KEYS})
-    _, params = first_params(len(INPUTS), 4, model.settings, 0)
+    _, params = first_params(n_inputs(model.log_), 4, model.settings, 0)
     model.params_ = from_arrays(params, arrays, 'params')
 
 # %% ../../nbs/models/16_structured.ipynb #21005324
