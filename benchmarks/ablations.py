@@ -16,7 +16,7 @@ without trees      LightGBM left out, in two stages, on top of other forecasts, 
 without networks   both structured networks and the prior-fitted network left out
 without order      no trees for the rank
 without level      each member keeps its own total
-without calendar   no ratio of last year's window, and no season in the structured networks
+without calendar   no ratio of last year's window, and no season in the structured networks (what each customer did a year ago stays)
 
 The members of the ensemble are fitted once an origin; the variants share them, so their seconds say nothing.
 """

@@ -8,7 +8,7 @@ __all__ = ['SHAPES', 'ResidualMLP', 'weekly_rate', 'log_spend', 'intensity_loss'
            'Structured', 'MLPForecaster', 'TweedieForecaster']
 
 # %% ../../nbs/models/16_structured.ipynb #9fb22673
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 import jax
 import jax.numpy as jnp
@@ -20,9 +20,10 @@ from jaxtyping import Array, Float
 from ..data.value import mean_discount
 from ..data.snapshots import present_of
 from .base import Forecaster, IntervalTable, register
+from .log_told import Log, log_at, log_of
 from .members import poisson_weights
 from .module import Module, from_arrays, to_arrays
-from .weekly import COLUMNS, INPUTS, Log, SEASON_DAYS, WeeklyExamples, anchors, log_of, mean_spend, weekly_examples, weekly_inputs
+from .weekly import INPUTS, WeeklyExamples, anchors, mean_spend, weekly_examples, weekly_inputs
 
 # %% ../../nbs/models/16_structured.ipynb #28c333a4
 class ResidualMLP(Module):
@@ -93,8 +94,8 @@ class Settings:
     rate:float=3e-3        # learning rate, falling on a cosine
     decay:float=1e-3       # weight decay
     ridge:float=1e-3       # of the season
-    season_days:int=SEASON_DAYS   # history from which on there is a season
-    told:bool=True         # is it told what the log tells of itself?
+    season_days:int=395    # history from which on there is a season
+    told:bool=True         # does it read what the log tells of itself?
 
 def week_of_year(cutoff, days) -> np.ndarray: # int32 0..51, shape of `days`
     "Week of the year of days from the cutoff, counted from New Year."
@@ -220,7 +221,7 @@ class Structured(Forecaster):
     def _restore(self, meta, arrays): _from_files(self, meta, arrays)
 
 # %% ../../nbs/models/16_structured.ipynb #18570917
-def n_inputs(log:Log) -> int: return len(INPUTS) + sum(COLUMNS[name] for name in log.more)
+def n_inputs(log:Log) -> int: return len(INPUTS) + len(log.names)
 
 def _train(model, some, cutoff):
     graph, params = first_params(n_inputs(model.log_), 4, model.settings, model.seed)
@@ -229,15 +230,15 @@ def _train(model, some, cutoff):
     params, losses = train_members(params, keys, weights, data, graph=graph, loss=type(model).loss, settings=model.settings)
     return params, np.asarray(losses).mean(0)
 
+# %% ../../nbs/models/16_structured.ipynb #17ca16e9
 def _expectation(model, snapshot):
     days, h = snapshot.horizon.total_seconds()/86400, snapshot.history
     user = np.arange(len(h)); back = 0*user
     part = np.clip(days/7 - np.arange(int(np.ceil(days/7))), 0, 1).astype(np.float32)
     woy = week_of_year(snapshot.cutoff, 7*np.arange(len(part)) + 3)
     graph, _ = first_params(n_inputs(model.log_), 4, model.settings, 0)
-    told = replace(model.log_, days=model.log_.days + (snapshot.cutoff - model.cutoff_).days)   # it has grown since, or was younger then
     rate, spend = anchors(h, user, back, model.unit_)
-    n, m = expect(model.params_, graph, model.scaling_(weekly_inputs(h, user, back, told)), rate, spend, part, woy)
+    n, m = expect(model.params_, graph, model.scaling_(weekly_inputs(h, user, back, log_at(model.log_, model.cutoff_, snapshot))), rate, spend, part, woy)
     value = (n*m).mean(0) * mean_discount(snapshot.value, days)
     return value, n.mean(0)
 
@@ -254,7 +255,7 @@ def _to_files(model):
 
 def _from_files(model, meta, arrays):
     model.settings, model.unit_, model.shape_, model.has_season_ = Settings(**meta['settings']), meta['unit'], meta['shape'], meta['has_season']
-    model.log_, model.cutoff_ = Log(tuple(meta['log']['more']), meta['log']['days']), pd.Timestamp(meta['cutoff'])
+    model.log_, model.cutoff_ = Log(**meta['log'] | dict(groups=tuple(meta['log']['groups']))), pd.Timestamp(meta['cutoff'])
     model.scaling_, model.losses_ = Scaling(arrays['input_mean'], arrays['input_spread']), arrays['losses']
     model.interval_ = IntervalTable(**{k: arrays[k] for k in IntervalTable.KEYS})
     _, params = first_params(n_inputs(model.log_), 4, model.settings, 0)
