@@ -8,7 +8,7 @@ __all__ = ['PRIME', 'REFERENCES', 'SEEDLESS', 'last_origins', 'log_fingerprint',
 
 # %% ../../nbs/evaluation/05_rolling.ipynb #05ba0003
 import hashlib, json, marshal, time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -93,7 +93,7 @@ class _Question:
     def now(self):
         found = snapshot(self.log, self.origin.cutoff, self.horizon)
         if not (found.labels['value'] > 0).any(): raise DataError(f'none of the {len(found)} customers known on {self.origin.cutoff:%Y-%m-%d} spends anything in the {self.horizon.days} days after it: no forecast can be judged')
-        return found
+        return replace(found, since=self.origin.since)
 
     @cached_property
     def learn(self): return training_snapshots(self.log, self.origin.cutoff, self.horizon, rehearsals=self.rehearsals)

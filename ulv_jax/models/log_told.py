@@ -78,6 +78,5 @@ def log_at(
     snapshot,              # the one that is asked about
 ) -> Log:
     "The same log, as old as it is at another cutoff."
-    midnight = snapshot.cutoff.ceil('D')
-    if snapshot.since is not None: return replace(log, days=(midnight - snapshot.since.floor('D')).days)
-    return replace(log, days=log.days + (midnight - fitted.ceil('D')).days)
+    if snapshot.since is not None: return replace(log, days=int(first_bought(snapshot.history).max()))
+    return replace(log, days=log.days + (snapshot.cutoff.ceil('D') - fitted.ceil('D')).days)
