@@ -11,6 +11,7 @@ __all__ = ['STALE', 'Snapshot', 'as_cutoff', 'as_horizon', 'labels', 'watched_si
 from dataclasses import dataclass, replace
 import ibis
 import pandas as pd
+from .behaviour import YEAR_AGO
 from .errors import DataError
 from .events import Events
 from .features import daily, rfm
@@ -203,7 +204,7 @@ def rehearsal_cutoffs(
     horizon:pd.Timedelta,    # the one to forecast
 ) -> list: # (cutoff, horizon) of each outcome, latest first; none if the log is too short
     "Where to rehearse, and how far to look from there."
-    day, year = pd.Timedelta(days=1), pd.Timedelta(days=364)   # 52 weeks, so that weekdays agree
+    day, year = pd.Timedelta(days=1), pd.Timedelta(days=YEAR_AGO)
     history = (cutoff - first.floor('D')) // day
     length = min(horizon, max(1, history // 4) * day)
     far = min(horizon, 2*length)   # what is open to the second one

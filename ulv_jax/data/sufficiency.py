@@ -13,6 +13,7 @@ import ibis
 import numpy as np
 import pandas as pd
 from .events import Events
+from .behaviour import YEAR_AGO
 from .features import before, daily, rfm
 from .snapshots import as_cutoff, as_horizon
 
@@ -79,7 +80,7 @@ class Check:
 
 # %% ../../nbs/data/09a_sufficiency.ipynb #54e4726f
 def _last_month(f): return min(f['orders_30d'] / 100, f['orders_30d'] / max(f['orders'] * 30 / max(f['history'], 30), 1e-9) / .1)
-def _season(f): return (f['history'] - 364) / max(60, f['horizon'])
+def _season(f): return (f['history'] - YEAR_AGO) / max(60, f['horizon'])
 def _to_read(f): return max(f['behaviour'] / max(f['events'], 1) / .2, .5 * (f['orders'] / max(f['buyers'], 1) >= 10))
 def _wander(f): return 1 / f['effective'] ** .5 if f['effective'] else np.inf
 
@@ -129,7 +130,7 @@ class Sufficiency:
 # %% ../../nbs/data/09a_sufficiency.ipynb #2ff084cc
 def _words(f):
     "The facts, and what the sentences make of them."
-    return f | {'ratio': f['history'] / f['horizon'], 'repeat_share': f['repeat'] / f['buyers'], 'month': f['orders'] * 30 / max(f['history'], 30), 'season_days': 364 + max(60, f['horizon']),
+    return f | {'ratio': f['history'] / f['horizon'], 'repeat_share': f['repeat'] / f['buyers'], 'month': f['orders'] * 30 / max(f['history'], 30), 'season_days': YEAR_AGO + max(60, f['horizon']),
                 'per_customer': f['orders'] / f['buyers'], 'behaviour_share': f['behaviour'] / max(f['events'], 1), 'wander': _wander(f)}
 
 def _say(check, facts):

@@ -11,6 +11,7 @@ __all__ = ['FEWEST', 'LEVEL', 'MEMBERS', 'ALONE', 'Rehearsal', 'fit_members', 'l
 from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
+from ..data.behaviour import YEAR_AGO
 from ..data.errors import DataError
 from ..data.snapshots import present_of
 from .combine import at_level, choose_exponent, choose_mix, mixes, rank_score, simplex_weights
@@ -85,7 +86,7 @@ def season_ratio(
 ) -> float: # 1 without a rehearsal a year ago; between 1/3 and 3
     "How much the same window a year ago was above that member's forecast of it."
     for r in rehearsals:
-        if r.cutoff == cutoff - pd.Timedelta(days=364) and name in r.forecasts and r.actual.sum() > 0:
+        if r.cutoff == cutoff - pd.Timedelta(days=YEAR_AGO) and name in r.forecasts and r.actual.sum() > 0:
             return float(np.clip(r.actual.sum() / r.forecasts[name]['ulv'].sum(), 1/3, 3))
     return 1.
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 from ..data.errors import DataError
-from ..data.history import History, place, rfm_at, running, weeks_after
-from .log_told import Log, first_bought, told
+from ..data.history import History, first_bought, place, rfm_at, running, weeks_after
+from .log_told import Log, told
 
 # %% ../../nbs/models/15_weekly.ipynb #b3e71b63
 WINDOWS = (30, 90, 180)   # days
