@@ -9,7 +9,9 @@ from ulv_jax.data.events import read_events
 from ulv_jax.data.snapshots import snapshot, training_snapshots
 from ulv_jax.evaluation.metrics import evaluate
 from ulv_jax.models.base import make_forecaster
+from ulv_jax.models.customers_seen import PAST
 from ulv_jax.models.prior import EXAMPLES, ULVPrior, examples_in, kept_shop, loaded_network, show_shop
+from ulv_jax.models.prior_network import OWN
 
 CUTOFF, HORIZON = '1997-10-01', '91D'
 
@@ -55,8 +57,9 @@ def test_a_shop_that_has_gone_quiet_is_expected_to_buy_less(now):
     net = loaded_network(model._weights())
     for name, n in (('quiet', 0.), ('lively', 3.)):
         examples = shop['examples'].copy()
-        guess = (np.expm1(examples[:, 12]) + .5)*np.exp(-examples[:, 15])   # at the rate before, and a half
-        examples[:, 12:16] = np.stack([np.full(EXAMPLES, v) for v in (np.log1p(n), np.log1p(n), n > 0)] + [np.log((n + .5)/guess)], axis=1)
+        came = slice(OWN + 2*PAST, OWN + 2*PAST + 4)   # purchases, spend, any; and the purchases over the rate before
+        guess = (np.expm1(examples[:, came.start]) + .5)*np.exp(-examples[:, came.stop - 1])   # at the rate before, and a half
+        examples[:, came] = np.stack([np.full(EXAMPLES, v) for v in (np.log1p(n), np.log1p(n), n > 0)] + [np.log((n + .5)/guess)], axis=1)
         model.shops_ = {91.: kept_shop(net, shop | dict(examples=examples))}
         asked[name] = model.predict(now)['expected_purchases'].sum()
     assert asked['quiet'] < .8*asked['lively']

@@ -25,7 +25,7 @@ class Worlds:
     window:np.ndarray   # [shop], the horizon, but half a life at most
     expected:np.ndarray # purchases to come, given the truth; in shops that are not `exact` those that did come
     exact:np.ndarray    # bool [shop]
-    mean:np.ndarray     # true mean spend
+    mean:np.ndarray     # true mean spend of a purchase within the horizon
     value:np.ndarray    # spend that did come
 
     def __len__(self): return len(self.now)
@@ -49,9 +49,11 @@ def draw_worlds(
     shops:int,     # about: without those of too few customers
     users:int,     # of each, at most
     seed:int,
+    wide:bool=True,   # spend that wanders, and purchases given back
 ) -> Worlds:
     "Draw shops, and the customers of each."
     w = shop_numbers(shops, np.random.default_rng(seed))
+    if not wide: w |= dict(drift=0*w['drift'], back=0*w['back'])
     order = np.argsort(w['rate'][:, 0]*(1 + w['horizon'][:, 0]), kind='stable')
     work = lambda i: _block({k: v[order[i:i+BLOCK]] for k, v in w.items()}, users, np.random.default_rng([seed, i]))
     parts = list(in_threads(work, range(0, shops, BLOCK), THREADS))
