@@ -1,6 +1,7 @@
 """The prior-fitted network beside a fitted Pareto/NBD at earlier dates and horizons of the four logs, and how long it takes for a million customers.
 
     python benchmarks/prior.py earlier            # 53 dates and horizons, all before the newest date of the other benchmarks; one log: earlier cdnow
+    python benchmarks/prior.py readers            # at the same dates, each of its two networks alone and mixtures of both, to a table beside the tutorials (--out)
     python benchmarks/prior.py million            # 1,000,000 simulated customers with a mean of 5 purchase days, without reading a log
 
 `earlier` counts where the prior is better and prints mean differences. These dates were looked at while its worlds were made,
@@ -8,7 +9,10 @@ so they say what was chosen by, not what it is worth: for that take `ablations.p
 newest date. Logs are found as `ulv_jax.data.datasets` finds them: set ULV_DATA to a folder that holds them.
 """
 import argparse, resource, time
+from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import patch
+import jax
 import numpy as np
 import pandas as pd
 from cases import CASES
@@ -16,6 +20,7 @@ from ulv_jax.data.history import History
 from ulv_jax.data.snapshots import snapshot, training_snapshots
 from ulv_jax.data.value import Value
 from ulv_jax.evaluation.metrics import evaluate
+from ulv_jax.models import prior_network
 from ulv_jax.models.base import make_forecaster
 from ulv_jax.models.prior import ULVPrior
 
@@ -36,13 +41,37 @@ def both(events, cutoff, days):
     inside = (said['prior']['ulv_lo_90'] <= value) & (value <= said['prior']['ulv_hi_90'])
     return {k: s | dict(off=abs(s['bias_pct'])) for k, s in scores.items()}, float(inside.mean())
 
+def asked(case):
+    "The log, and its earlier dates and horizons."
+    read, _, origins = CASES[case]
+    (dates, days), end = EARLIER[case], pd.Timestamp(origins[-1]) + pd.Timedelta(days=1)
+    return read(), [(c, d) for c in dates for d in days if pd.Timestamp(c) + pd.Timedelta(days=d) <= end]
+
 def earlier(case):
     "Differences of the prior to the fitted model, a row a date and horizon."
-    read, _, origins = CASES[case]
-    events, (dates, days), end = read(), EARLIER[case], pd.Timestamp(origins[-1]) + pd.Timedelta(days=1)
-    for cutoff, d in [(c, d) for c in dates for d in days if pd.Timestamp(c) + pd.Timedelta(days=d) <= end]:
+    events, when = asked(case)
+    for cutoff, d in when:
         found, inside = both(events, cutoff, d)
         yield dict(log=case, cutoff=cutoff, days=d, inside_90=inside, **{k: found['prior'][k] - found['pareto_nbd'][k] for k in BETTER})
+
+SECOND = (0, .25, .5, 1)   # share of the second reader
+
+def one_alone(now, share):
+    "What one reader says: the second, with a share of 1, or the first."
+    jax.clear_caches()   # shares are constants of the compiled program
+    with patch.object(prior_network, 'SHARES', (1 - share, share)): return ULVPrior().predict(now)[['ulv', 'p_purchase']]
+
+def readers(case):
+    "Metrics of each reader and of mixtures, a row a date, horizon and share."
+    events, when = asked(case)
+    for cutoff, d in when:
+        now = snapshot(events, cutoff, f'{d}D')
+        value, bought, (first, second) = now.labels['value'].to_numpy(), now.labels['purchases'].to_numpy() > 0, (one_alone(now, share) for share in (0, 1))
+        for share in SECOND:
+            said = (1 - share)*first + share*second
+            scores = evaluate(value, bought, said)
+            level = said['ulv'].to_numpy()*value.sum()/said['ulv'].sum()
+            yield dict(log=case, cutoff=cutoff, days=d, second=share, mae_at_total=np.abs(level - value).mean(), **{k: scores[k] for k in ('mae', 'spearman', 'gini', 'decile_mape', 'auc', 'bias_pct') if k in scores})
 
 def show(rows):
     t = pd.DataFrame(rows)
@@ -67,9 +96,12 @@ def million(n=1_000_000):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument('what', choices=['earlier', 'million']); p.add_argument('case', nargs='?', choices=[*EARLIER, 'all'], default='all')
+    p.add_argument('what', choices=['earlier', 'readers', 'million']); p.add_argument('case', nargs='?', choices=[*EARLIER, 'all'], default='all')
+    p.add_argument('--out', type=Path, default=Path(__file__).resolve().parent.parent/'nbs'/'tutorials'/'leaderboards', help='where the table of the readers goes')
     a = p.parse_args()
     if a.what == 'million': return million()
-    show([row for case in (EARLIER if a.case == 'all' else [a.case]) for row in earlier(case)])
+    rows = [row for case in (EARLIER if a.case == 'all' else [a.case]) for row in (earlier if a.what == 'earlier' else readers)(case)]
+    if a.what == 'earlier': return show(rows)
+    pd.DataFrame(rows).to_csv(a.out/'prior_readers.csv', index=False, float_format='%.6g')
 
 if __name__ == '__main__': main()

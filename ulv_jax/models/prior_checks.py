@@ -19,7 +19,7 @@ from .worlds import Worlds
 
 # %% ../../nbs/models/18c_prior_checks.ipynb #rech0005
 def seen() -> pd.DataFrame: # a row a number that sums up a shop: least, most
-    "The range of all shops the network was trained on."
+    "The range of nearly all shops that both networks were trained on."
     lo, hi = package_weights()['limits']
     return pd.DataFrame({'least': lo[:len(NAMES)], 'most': hi[:len(NAMES)]}, index=list(NAMES))
 
