@@ -102,6 +102,8 @@ def main():
     if a.what == 'million': return million()
     rows = [row for case in (EARLIER if a.case == 'all' else [a.case]) for row in (earlier if a.what == 'earlier' else readers)(case)]
     if a.what == 'earlier': return show(rows)
-    pd.DataFrame(rows).to_csv(a.out/'prior_readers.csv', index=False, float_format='%.6g')
+    found, path = pd.DataFrame(rows), a.out/'prior_readers.csv'
+    if path.exists(): found = pd.concat([pd.read_csv(path).query('log not in @found.log'), found])   # the rows of other logs stay
+    found.to_csv(path, index=False, float_format='%.6g')
 
 if __name__ == '__main__': main()

@@ -22,7 +22,7 @@ NOTHING = 1e-6   # mean spend of a shop without any: its forecasts are next to n
 GROUPS = ((0, 0), (1, 1), (2, 2), (3, 5), (6, np.inf))   # repeat purchases
 
 def shop_summary(
-    customers:Float[Array, "user number"],   # as in READ, at the cutoff
+    customers:Float[Array, "user number"],   # as in READ, at the cutoff; the first SUMS are enough
     here:Float[Array, "user"],               # 1 or 0: counts
     horizon:Float[Array, ""],
     window:Float[Array, ""],
@@ -119,6 +119,7 @@ class PriorNetwork(Module):
     def tokens(self, examples:Float[Array, "example 34"]) -> Float[Array, "example token"]: return self.token(jax.nn.gelu(self.example(self.reads(examples))))
 
     def hidden(self, x:Float[Array, "user 60"], tokens:Float[Array, "example token"], known:Bool[Array, "example"]) -> Float[Array, "user hidden"]:
+        "Customers after they have looked twice at the examples."
         h = jax.nn.gelu(self.first(self.reads(x))) + self.pool((tokens*known[:, None]).sum(0)/(known.sum() + 1))
         for attention, layer in zip(self.attention, self.middle):
             h = h + attention(h, tokens, known)
