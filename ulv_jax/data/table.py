@@ -12,7 +12,7 @@ from dataclasses import replace
 import ibis
 import numpy as np
 import pandas as pd
-from .behaviour import kind_features, rhythm_features, window_features, year_ago_features
+from .behaviour import fading_features, kind_features, rhythm_features, window_features, year_ago_features
 from .errors import DataError
 from .events import Events, span
 from .features import before
@@ -120,7 +120,7 @@ def _blocks(events, cutoff, users):
         if not events.rows: kinds.result()   # one engine, one question at a time
         windows = pd.concat([f(events, cutoff).reindex(users) for f in (window_features, year_ago_features)], axis=1)
         watched = windows.columns[windows.notna().any()]
-        rest = [rhythm_features(events, cutoff), basket_features(events, cutoff)]
+        rest = [fading_features(events, cutoff), rhythm_features(events, cutoff), basket_features(events, cutoff)]
         first = first_order_features(events, cutoff, kinds.result()['tenure'])
     return [windows.fillna(dict.fromkeys(watched, 0.)), kinds.result(), *rest, first]
 
@@ -154,7 +154,9 @@ CATALOGUE = (   # pattern of the column, meaning, unit, cost
     (r'purchases_(\d+)d', 'days with a purchase in the last {} days', 'days', 'purchases'),
     (r'spend_(\d+)d', 'spend in the last {} days', 'money', 'purchases'),
     (r'purchases_year_ago_(\d+)d', 'days with a purchase in the {} days that followed the same day a year ago', 'days', 'purchases'),
-    (r'spend_year_ago_(\d+)d', 'spend in the {} days that followed the same day a year ago', 'money', 'purchases'))
+    (r'spend_year_ago_(\d+)d', 'spend in the {} days that followed the same day a year ago', 'money', 'purchases'),
+    (r'purchases_fading_(\d+)d', 'days with a purchase, each worth half as much for every {} days since', 'days', 'purchases'),
+    (r'spend_fading_(\d+)d', 'spend, each day worth half as much for every {} days since', 'money', 'purchases'))
 
 # %% ../../nbs/data/03c_table.ipynb #c22ebfff
 CATALOGUE += (

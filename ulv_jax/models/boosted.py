@@ -19,7 +19,7 @@ from .base import Forecaster, IntervalTable, register
 ROUNDS = 150    # trees
 FEW = 400_000   # rows below which one thread is enough
 SETTINGS = dict(learning_rate=.04, num_leaves=15, min_data_in_leaf=40, bagging_fraction=.8, bagging_freq=1, feature_fraction=.7,
-                lambda_l2=5., verbosity=-1, deterministic=True, force_row_wise=True)
+                lambda_l2=5., extra_trees=True, verbosity=-1, deterministic=True, force_row_wise=True)
 
 def lightgbm():
     "The package, or an error that says how to get it."

@@ -81,7 +81,7 @@ def lessons_of(
 # %% ../../nbs/models/14a_residual.ipynb #4a7740a6
 CAP = 3.                # the factor lies between 1/3 and 3
 STEPS = range(0, 301, 20)   # numbers of trees that are tried
-TREES = SETTINGS | dict(objective='tweedie', tweedie_variance_power=1.5, learning_rate=.02, num_leaves=8, min_data_in_leaf=100, lambda_l2=20.)
+TREES = SETTINGS | dict(objective='tweedie', tweedie_variance_power=1.5, learning_rate=.02, num_leaves=8, min_data_in_leaf=100, lambda_l2=20., extra_trees=False)
 
 def grow(lessons:Lessons, rounds:int, seed:int=0, names:tuple=()): # booster
     "Trees on top of the start."
