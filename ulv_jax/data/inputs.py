@@ -6,6 +6,7 @@
 __all__ = ['season', 'FeatureTable', 'fit_inputs', 'training_frame', 'inputs_to_dict', 'inputs_from_dict']
 
 # %% ../../nbs/data/11c_inputs.ipynb #9e5d2f38
+import re
 from dataclasses import dataclass
 import numpy as np
 import pandas as pd
@@ -70,9 +71,10 @@ def fit_inputs(
     selected:bool=False,         # keep only what says something, once; needs labels
     scaled:bool=True,            # for networks
     seasonal:bool=False,         # day of the year, too: see above before you ask for it
+    without:str|None=None,       # pattern of the names of features to leave out
 ) -> FeatureTable:
     "Learn the columns from training snapshots, and from nothing else."
-    columns = dict.fromkeys(c for s in snapshots for c in s.features)
+    columns = dict.fromkeys(c for s in snapshots for c in s.features if not (without and re.fullmatch(without, c)))
     table = FeatureTable(tuple(columns), fit_encoder([s.attributes for s in snapshots], how), seasonal=seasonal)
     if selected: table = FeatureTable(table.columns, table.encoder, _selection(table, snapshots), None, seasonal)
     scaler = fit_scaler(training_frame(table, snapshots)) if scaled else None
