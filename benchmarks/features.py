@@ -26,7 +26,7 @@ def main():
     if not path.exists(): write_log(n, path)
     events, cutoff = read_events(str(path), event_col='event'), pd.Timestamp(CUTOFF)
     unit, known = best(lambda: rfm(events, cutoff, pd.Timedelta(days=HORIZON)))
-    blocks = {'windows': behaviour.window_features, 'kinds': behaviour.kind_features, 'rhythm': behaviour.rhythm_features,
+    blocks = {'windows': behaviour.window_features, 'a year ago': behaviour.year_ago_features, 'fading': behaviour.fading_features, 'kinds': behaviour.kind_features, 'rhythm': behaviour.rhythm_features,
               'baskets': orders.basket_features, 'first order': orders.first_order_features}
     for name, f in blocks.items():
         t, out = best(lambda: f(events, cutoff))

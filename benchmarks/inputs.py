@@ -1,6 +1,7 @@
 """Does LightGBM lose by a selection of features, and does the day of the year help it? On real logs, at an earlier origin (for the choice) and at the test origin.
 
     ULV_DATA=folder python benchmarks/inputs.py --log journey     # or cdnow, retail
+    python benchmarks/inputs.py --people asked      # The Complete Journey with the mark of who gave demographics; answers: with what they say
 
 Three seeds each, their mean: columns, mean absolute error, Spearman's rank correlation, normalised Gini, bias of the total.
 """
@@ -15,9 +16,8 @@ def cdnow(): return dict(source=str(FOLDER/'cdnow_full.parquet'), user_col='cust
 
 def journey(people=None):
     from ulv_jax.data.datasets import COMPLETE_JOURNEY, complete_journey
-    homes = complete_journey('demographics').rename(columns={'household_id': 'user_id'})
-    known = {'answers': homes, 'asked': homes[['user_id']].assign(asked='yes')}
-    return dict(source=complete_journey(), **COMPLETE_JOURNEY, attributes=known.get(people))
+    homes = complete_journey('demographics').rename(columns={'household_id': 'user_id'}) if people else None
+    return dict(source=complete_journey(), **COMPLETE_JOURNEY, attributes=homes[['user_id']].assign(asked='yes') if people == 'asked' else homes)
 
 def retail():
     lines = pd.read_parquet(FOLDER/'online_retail_ii.parquet')
@@ -47,6 +47,7 @@ def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument('--log', choices=ORIGINS, default='journey'); p.add_argument('--people', choices=('answers', 'asked'), help='with the demographics of The Complete Journey, or only with who has any'); p.add_argument('--ways', nargs='*', default=list(WAYS))
     a = p.parse_args()
+    if a.people and a.log != 'journey': p.error(f'--people is for --log journey: {a.log} has no demographics')
     warnings.filterwarnings('ignore', category=DeprecationWarning)
     events = read_events(**(journey(a.people) if a.log == 'journey' else globals()[a.log]()))
     for cutoff, horizon in ORIGINS[a.log]:

@@ -60,7 +60,7 @@ def year_ago_features(
 
 # %% ../../nbs/data/03a_behaviour.ipynb #84a2bc9a
 HALF_LIVES = (15, 45, 135)   # days
-GRAIN = 2.**30               # parts of a purchase: whole ones add up to the same in any order
+GRAIN = 2.**30               # parts of a purchase: counted whole, as money is in millionths
 
 def fading_features(
     events:Events,

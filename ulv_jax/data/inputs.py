@@ -71,7 +71,7 @@ def fit_inputs(
     selected:bool=False,         # keep only what says something, once; needs labels
     scaled:bool=True,            # for networks
     seasonal:bool=False,         # day of the year, too: see above before you ask for it
-    without:str|None=None,       # pattern of the names of features to leave out
+    without:str|None=None,       # pattern of whole names of features to leave out; attributes stay
 ) -> FeatureTable:
     "Learn the columns from training snapshots, and from nothing else."
     columns = dict.fromkeys(c for s in snapshots for c in s.features if not (without and re.fullmatch(without, c)))

@@ -19,7 +19,7 @@ from .prior import ULVPrior, package_weights
 from .prior_adapter import CHUNK, Adapter, enough_steps, features_of, lesson_of, level_of, totals_of, tune
 
 # %% ../../nbs/models/18e_prior_tuned.ipynb #a763b379
-UNREAD = r'.*_fading_\d+d'   # names of the features that the adapter does not read
+UNREAD = r'(purchases|spend)_fading_\d+d'   # names of the features that the adapter does not read
 
 # %% ../../nbs/models/18e_prior_tuned.ipynb #oret0009
 @register('prior_tuned')
