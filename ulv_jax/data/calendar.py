@@ -28,5 +28,5 @@ def waves(
 ) -> Float[np.ndarray, "step 6"]: # sin and cos of the weekday, of the hour, of the day of the year
     "When each step was, as points on three circles."
     codes, minute = calendar(sequences), sequences.minute % 1440
-    turns = np.stack([(codes[:, 0] + minute/1440) / 7, minute / 1440, codes[:, 2] / 366], axis=1) * 2*np.pi
+    turns = np.stack([(codes[:, 0] + minute/1440) / PERIODS['weekday'], minute / 1440, codes[:, 2] / PERIODS['day']], axis=1) * 2*np.pi
     return np.stack([np.sin(turns), np.cos(turns)], axis=2).reshape(-1, 6).astype(np.float32)

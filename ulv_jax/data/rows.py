@@ -11,7 +11,6 @@ import ctypes, os
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 import numpy as np
 import pandas as pd

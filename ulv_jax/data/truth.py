@@ -49,7 +49,7 @@ def _extra(users, shop, k):
     lift, paid = lifts(users, shop)[:, k], 1 - OFFER/10*users['offers'].to_numpy()
     return lift, (1 + lift)*(paid - shop.campaigns[k].discount/10) - paid
 
-def _add_up(n, rate, means, ordered, prices, back, back_prices):
+def _add_up(rate, means, ordered, prices, back, back_prices):
     "Money and orders, of numbers of orders and of full prices, given and given back."
     return dict(purchases=rate*ordered, gross=rate*means['price']*prices, cost=rate*means['cost']*ordered,
                 refunds=rate*means['back']*back_prices, cost_back=rate*means['back_cost']*back)
@@ -68,7 +68,7 @@ def _to_come(users, shop, catalogue, cutoff, horizon):
         given, back = _waits(shop, lambda rate: _needs(users, shop, cutoff, a, b, horizon, rate))
         sums += np.stack([given*orders, given*prices, back*orders, back*prices])
     rate = users['rate'].to_numpy()*(users['gone'].to_numpy() > cutoff)
-    return _add_up(len(users), rate, order_means(users, catalogue, taste=shop.population.taste), *sums)
+    return _add_up(rate, order_means(users, catalogue, taste=shop.population.taste), *sums)
 
 # %% ../../nbs/data/10d_truth.ipynb #843a7321
 def _open(users, journeys, shop, catalogue, cutoff, horizon):
@@ -78,7 +78,7 @@ def _open(users, journeys, shop, catalogue, cutoff, horizon):
     mine = users.iloc[who]
     given, back = _waits(shop, lambda rate: np.exp(-rate*horizon))
     paid = 1 - OFFER/10*mine['offers'].to_numpy() - j['off'].to_numpy()/10
-    one = _add_up(len(j), mine['conversion'].to_numpy(), order_means(mine, catalogue, j['category'].to_numpy()), given, given*paid, back, back*paid)
+    one = _add_up(mine['conversion'].to_numpy(), order_means(mine, catalogue, j['category'].to_numpy()), given, given*paid, back, back*paid)
     return {k: np.bincount(who, v, len(users)) for k, v in one.items()} | dict(open=np.bincount(who, minlength=len(users)))
 
 def _pending(users, lines, shop, catalogue, cutoff, horizon):

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 from ..data.encode import Encoding
-from ..data.errors import DataError
 from ..data.inputs import FeatureTable, fit_inputs, inputs_from_dict, inputs_to_dict, training_frame
 from ..models.boosted import FEW, ROUNDS, SETTINGS, lightgbm
 

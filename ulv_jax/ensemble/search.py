@@ -9,7 +9,7 @@ __all__ = ['DONE', 'Task', 'alone', 'work', 'search']
 import json, os, queue, sqlite3, subprocess, sys, threading, warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory

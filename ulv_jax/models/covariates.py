@@ -79,7 +79,7 @@ def _scales(frame, what):
     return spread.to_numpy()
 
 # %% ../../nbs/models/13a_covariates.ipynb #13ca0011
-def _named(fit, names, scale, units, n_base):
+def _named(fit, names, scale, units):
     "Names and units given back to a fit on scaled numbers."
     factor = np.r_[units, 1/scale]
     params = {k: float(v*f) for k, v, f in zip(names, fit.values, factor)}
@@ -107,7 +107,7 @@ def fit_with_covariates(
     units = np.array([unit if name in ('alpha', 'beta') else 1. for name in base.law.names])
     with float64(): fit = maximum_likelihood(law, columns, weight, _starts(base, plain.values/units, n))
     total = fit.log_likelihood + len(x)*strength*(fit.values[4:]**2).sum() - x.sum()*np.log(unit)
-    return replace(_named(fit, _names(base.law.names, ('purchase', zp), ('dropout', zd)), scale, units, 4), log_likelihood=float(total))
+    return replace(_named(fit, _names(base.law.names, ('purchase', zp), ('dropout', zd)), scale, units), log_likelihood=float(total))
 
 # %% ../../nbs/models/13a_covariates.ipynb #13ca0013
 def _base(kind):
@@ -172,7 +172,7 @@ def fit_spend_with_covariates(
     start = np.r_[np.log([p, q, p*g/level/q]), np.zeros(len(scale))]
     with float64(): fit = maximum_likelihood(spend_law(len(scale)), [x, m/level, np.full(len(x), float(strength)), *(z.to_numpy()/scale).T], np.ones(len(x)), [start, np.r_[1., 1., 0., np.zeros(len(scale))]])
     total = fit.log_likelihood + len(x)*strength*(fit.values[3:]**2).sum() - len(m)*np.log(level)
-    return replace(_named(fit, _names(('p', 'q', 'gamma'), ('spend', z)), scale, np.array([1., 1., level]), 3), log_likelihood=float(total))
+    return replace(_named(fit, _names(('p', 'q', 'gamma'), ('spend', z)), scale, np.array([1., 1., level])), log_likelihood=float(total))
 
 # %% ../../nbs/models/13a_covariates.ipynb #13ca0024
 def spend_with_covariates(

@@ -58,7 +58,8 @@ class DeepForecaster(LightGBMForecaster):
         lessons = known_by(snapshots, middle)
         if not lessons: raise DataError(f'{self.name}: of {len(snapshots)} origins none is early enough for the network to learn before the trees do; choose a later cutoff')
         self.network_ = _reader(self); self.network_.progress = self.progress
-        _fit_trees(self, snapshots[middle:], self.network_.fit(lessons))
+        self.network_.fit(lessons)
+        _fit_trees(self, snapshots[middle:])
 
     def _frame(self, snapshot): return self.inputs_.frame(snapshot).assign(**{k: v.to_numpy() for k, v in embed(self.network_, snapshot).items()})
     def _stages(self, snapshot): return self.hurdle_.predict(self._frame(snapshot))
@@ -74,7 +75,7 @@ def _reader(model):
     if not issubclass(kind, SequenceForecaster): raise DataError(f"'{model.network}' reads no sequence: name a network such as 'gru' or 'lstm'")
     return kind(model.seed, training=model.training, **{'checkpoint': model.checkpoint} | model.settings)
 
-def _fit_trees(model, snapshots, network):
+def _fit_trees(model, snapshots):
     model.inputs_ = fit_inputs(list(snapshots), Encoding(many='code'), selected=model.selected, scaled=False)
     x, value = pd.concat([model._frame(s) for s in snapshots], ignore_index=True), np.concatenate([s.labels['value'] for s in snapshots])
     model.hurdle_ = fit_hurdle(x, value, model.seed, model.members, tuple(c for c in model.inputs_.categorical if c in x))

@@ -164,7 +164,7 @@ def train_members(
 ) -> tuple: # (weights, leaves [member, ...]; history: as of one, with the means of the losses, and of_members: the validation loss of each)
     "Train all until each one's validation loss has stopped falling; the best weights of each."
     mesh, weights = mesh or data_mesh(), np.ones((len(train), len(networks)), np.float32) if weights is None else weights
-    fixed = _fixed(networks[0], train, settings, mesh, seed, loss) | dict(keys=stack([_parts(n)[1] for n in networks]))
+    fixed = _fixed(networks[0], train, settings, mesh, loss) | dict(keys=stack([_parts(n)[1] for n in networks]))
     about = None if checkpoint is None and not mesh.is_multi_process else _about(train, valid, settings, seed, loss, networks[0]) + _about(*[Examples(weights, train.offsets, train.target)]*2, settings, seed, loss)
     state = stack([start_state(n, settings) for n in networks])
     (state, best), history = _load_checkpoint(checkpoint, (state, jax.tree.map(jnp.copy, state.params)), about)

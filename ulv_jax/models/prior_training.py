@@ -14,7 +14,7 @@ import numpy as np
 import optax
 from flax import nnx
 from jaxtyping import Array, Float
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 from .module import to_arrays
 from .prior_network import PriorNetwork, Readers, SURE, answers_of, read_customers, shop_summary, shown_shop
 from .worlds import Worlds, draw_worlds

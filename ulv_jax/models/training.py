@@ -354,7 +354,7 @@ def train_network(
 ) -> list: # history: one dict an epoch: epoch, train_loss, valid_loss, seconds
     "Train until the validation loss stops falling; the best weights are kept."
     mesh = mesh or data_mesh()
-    fixed = _fixed(network, train, settings, mesh, seed, loss)
+    fixed = _fixed(network, train, settings, mesh, loss)
     about = None if checkpoint is None and not mesh.is_multi_process else _about(train, valid, settings, seed, loss, network)
     (state, best), history = _load_checkpoint(checkpoint, (start_state(network, settings), start_state(network, settings).params), about)
     with while_all_live(): state, fixed = _joined(state, fixed, history, about, mesh)
@@ -388,7 +388,7 @@ def _joined(state, fixed, history, about, mesh):
     return everywhere(state, mesh), fixed | everywhere({k: fixed[k] for k in ('keys', 'rest')}, mesh)
 
 # %% ../../nbs/models/03_training.ipynb #fb24f7d6
-def _fixed(network, train, settings, mesh, seed, loss):
+def _fixed(network, train, settings, mesh, loss):
     network.train()
     graph, keys, rest = _parts(network)
     n_steps = -(-count_batches(train.offsets, settings.row_length, _rows(settings, mesh)) // mesh.size)
