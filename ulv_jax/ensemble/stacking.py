@@ -134,7 +134,7 @@ ALONE = ('pareto_nbd', 'bg_nbd', 'mbg_nbd')   # whose probability of buying coun
 @register('ensemble')
 class Ensemble(Forecaster):
     "Several families in one forecast."
-    rehearses, checkpoint = True, None   # folder for what is fitted, until all is
+    rehearses, checkpoint, scales = True, None, False   # folder for what is fitted, until all is; a longer horizon is no multiple
     def __init__(self, seed:int=0, members:tuple=MEMBERS, ranked:bool=True):
         super().__init__(seed); self.names, self.ranked = tuple(members), ranked   # ranked: trees for the rank beside them
 
@@ -173,14 +173,31 @@ def _mix(forecasts, weights, factors, alone=()):
         return np.mean(asked, axis=0) if asked else np.full(len(values), np.nan)
     return {'ulv': values @ weights, 'p_purchase': mean('p_purchase', alone), **{c: mean(c) for c in ('p_alive', 'expected_purchases')}}
 
+
+# %% ../../nbs/ensemble/01_stacking.ipynb #a3399d02
+def _agreeing(mixed, spends):
+    "Purchases, their spend and being alive, in agreement with the forecast and the chance of buying; `spends`: [member, user], what a purchase brings."
+    value, p, purchases = mixed['ulv'], mixed['p_purchase'], mixed['expected_purchases']
+    if len(spends): purchases = np.clip(purchases, value/np.maximum(spends.max(0), 1e-9), value/np.maximum(spends.min(0), 1e-9))
+    purchases, alive = (np.where(np.isnan(p), x, np.maximum(x, p)) for x in (purchases, mixed['p_alive']))
+    return {'expected_purchases': purchases, 'p_alive': alive, 'expected_spend': value/np.maximum(purchases, 1e-9)}
+
 def _said(model, snapshot): return {k: m.predict(snapshot) for k, m in model.members_.items()}
 
+def _interval(model, said, value):
+    "From the rehearsals; where they showed nothing, the prior's, stretched to the forecast."
+    if model.interval_.known or 'prior' not in said: return model.interval_.predict(value)
+    stretch = value/np.maximum(said['prior']['ulv'].to_numpy(), 1e-12)
+    return {k: said['prior'][k].to_numpy()*stretch for k in ('ulv_lo_90', 'ulv_hi_90')}
+
 def _answer(model, snapshot):
-    mixed = _mix(_said(model, snapshot), model.weights_, model.factors_, ALONE)
+    said = _said(model, snapshot)
+    mixed = _mix(said, model.weights_, model.factors_, ALONE)
     mixed['ulv'] = _moved(model, snapshot, mixed['ulv'])
-    purchases = mixed['expected_purchases']
-    more = {'expected_spend': mixed['ulv']/np.maximum(purchases, 1e-9), 'rank_score': rank_score(purchases, mixed['ulv'], model.exponent_)}
-    return mixed | more | model.interval_.predict(mixed['ulv'])
+    rank = rank_score(mixed['expected_purchases'], mixed['ulv'], model.exponent_)
+    spends = np.array([f['expected_spend'].to_numpy() for f in said.values() if f['expected_spend'].notna().all()])
+    return mixed | _agreeing(mixed, spends) | {'rank_score': rank} | _interval(model, said, mixed['ulv'])
+
 
 # %% ../../nbs/ensemble/01_stacking.ipynb #5e20cbbe
 def _fit_level_and_order(model, snapshots):
@@ -228,7 +245,7 @@ def _from_files(model, meta, arrays):
     model.names, model.season_, model.exponent_, model.mix_, model.skipped_ = tuple(meta['names']), meta['season'], meta['exponent'], meta['mix'], meta['skipped']
     model.members_ = {name: inner_restored(model, name, name, part, arrays) for name, part in meta['members'].items()}
     model.weights_, model.factors_ = arrays['weights'], arrays['factors']
-    model.interval_ = IntervalTable(**{k: arrays[k] for k in IntervalTable.KEYS})
+    model.interval_ = IntervalTable.of(arrays)
     model.ranks_ = model.order_ = None
     if not meta['ranks']: return
     model.ranks_, model.order_days_ = RankTrees.from_dict(meta['ranks']), meta['order_days']
@@ -238,6 +255,7 @@ def _from_files(model, meta, arrays):
 @register('blend')
 class Blend(Forecaster):
     "Mean of Pareto/NBD and of LightGBM at its total."
+    scales = False
     def _fit(self, snapshots):
         self.members_, skipped = fit_members(('pareto_nbd', 'lightgbm'), snapshots, self.seed)
         if skipped: raise DataError('the blend needs both its members: ' + '; '.join(skipped.values()))

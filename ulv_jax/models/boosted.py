@@ -97,4 +97,4 @@ def _from_files(model, meta, arrays):
     buys, amount = (tuple(read(model_str=text) for text in meta[part]) for part in ('buys', 'amount'))
     model.members, model.selected, model.inputs_ = meta['members'], meta['selected'], inputs_from_dict(meta['inputs'])
     model.hurdle_ = Hurdle(buys, amount, meta['smear'], tuple(meta['columns']))
-    model.interval_ = IntervalTable(**{k: arrays[k] for k in IntervalTable.KEYS})
+    model.interval_ = IntervalTable.of(arrays)

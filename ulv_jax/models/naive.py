@@ -24,7 +24,7 @@ class Naive(Forecaster):
     def _learn(self, snapshots): pass
 
     def _state(self): return {}, vars(self.interval_)
-    def _restore(self, meta, arrays): self.interval_ = IntervalTable(**{k: arrays[k] for k in IntervalTable.KEYS})
+    def _restore(self, meta, arrays): self.interval_ = IntervalTable.of(arrays)
 
 # %% ../../nbs/models/04_naive.ipynb #5ead499a
 @register('mean')

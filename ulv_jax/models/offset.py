@@ -129,4 +129,4 @@ def _from_files(model, meta, arrays):
     model.bases, model.unit_, model.even_ = tuple(meta['bases']), meta['unit'], meta['even']
     model.members_ = {k: inner_restored(model, k, k, part, arrays) for k, part in meta['members'].items()}
     model.trees_, model.inputs_ = lightgbm().Booster(model_str=meta['trees']), inputs_from_dict(meta['inputs'])
-    model.interval_ = IntervalTable(**{k: arrays[k] for k in IntervalTable.KEYS})
+    model.interval_ = IntervalTable.of(arrays)

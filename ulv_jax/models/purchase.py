@@ -104,7 +104,7 @@ class PurchaseForecaster(Forecaster):
     def _state(self): return {'learnt': self.learnt_.to_dict()}, vars(self.interval_)
     def _restore(self, meta, arrays):
         self.learnt_ = Learnt.from_dict(meta['learnt'])
-        self.interval_ = IntervalTable(**{k: arrays[k] for k in IntervalTable.KEYS})
+        self.interval_ = IntervalTable.of(arrays)
 
 # %% ../../nbs/models/13_purchase.ipynb #41e623f4
 @register('bg_nbd')

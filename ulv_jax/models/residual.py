@@ -189,4 +189,4 @@ def _from_files(model, meta, arrays):
     model.trees_ = lightgbm().Booster(model_str=meta['trees']) if meta['trees'] else None
     if model.trees_ is None: return
     model.level_, model.unit_, model.inputs_ = meta['level'], meta['unit'], inputs_from_dict(meta['inputs'])
-    model.interval_ = IntervalTable(**{k: arrays[k] for k in IntervalTable.KEYS})
+    model.interval_ = IntervalTable.of(arrays)

@@ -273,6 +273,6 @@ def _from_files(model, meta, arrays):
     model.head, model.widths_, model.static = make_head(meta['head']), tuple(meta['widths']), 'features' in meta
     if 'kinds' in meta: _restore_steps(model, meta, arrays)
     model.static_ = inputs_from_dict(meta['features']) if model.static else None
-    model.scale_, model.interval_ = ValueScale(**meta['scale']), IntervalTable(*(arrays[k] for k in IntervalTable.KEYS))
+    model.scale_, model.interval_ = ValueScale(**meta['scale']), IntervalTable.of(arrays)
     model.network_ = _network(model, np.zeros(model.head.width))
     _put_params(model, from_arrays(_params(model), arrays, 'network'))

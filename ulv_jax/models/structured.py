@@ -198,6 +198,7 @@ def fit_shape(
 # %% ../../nbs/models/16_structured.ipynb #2f1120ac
 class Structured(Forecaster):
     "A bag of small networks over weekly origins."
+    scales = False   # over another horizon it expects anew
     loss = None   # intensity_loss or tweedie_loss
 
     def __init__(self, seed:int=0, settings:Settings=Settings()):
@@ -257,7 +258,7 @@ def _from_files(model, meta, arrays):
     model.settings, model.unit_, model.shape_, model.has_season_ = Settings(**meta['settings']), meta['unit'], meta['shape'], meta['has_season']
     model.log_, model.cutoff_ = Log(**meta['log'] | dict(groups=tuple(meta['log']['groups']))), pd.Timestamp(meta['cutoff'])
     model.scaling_, model.losses_ = Scaling(arrays['input_mean'], arrays['input_spread']), arrays['losses']
-    model.interval_ = IntervalTable(**{k: arrays[k] for k in IntervalTable.KEYS})
+    model.interval_ = IntervalTable.of(arrays)
     _, params = first_params(n_inputs(model.log_), 4, model.settings, 0)
     model.params_ = from_arrays(params, arrays, 'params')
 
