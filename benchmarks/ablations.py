@@ -150,7 +150,7 @@ def report(case, result, out, draws=100):
         parts[parts['model'].isin(VARIANTS)].to_csv(part/f'{case}_parts.csv', index=False, float_format='%.6g')
         intervals(result, days).to_csv(part/f'{case}_intervals.csv', index=False, float_format='%.6g')
         ages(result, days).to_csv(part/f'{case}_ages.csv', index=False, float_format='%.6g')
-        (part/f'{case}_verdict.txt').write_text(verdict(drawn, result.scores) + '\n')
+        (part/f'{case}_verdict.txt').write_text(verdict(drawn[drawn.index.get_level_values('model').isin(ROWS)], result.scores) + '\n')   # no ensemble without a part is advised
     print((Path(out)/f'{case}_verdict.txt').read_text())
 
 if __name__ == '__main__': main()

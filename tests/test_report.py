@@ -38,3 +38,15 @@ def test_a_hostile_name_stays_text(report, page):
 
 def test_report_names_no_folder_of_the_machine_that_made_it(report):
     assert not re.search(r'/(?:home|root|tmp|work|Users)/[\w.-]+', re.sub(r'base64,[\w+/=]+', '', report.read_text()))
+
+def test_report_says_what_a_fit_says_against_itself(tmp_path):
+    from ulv_jax.data.events import read_events
+    from ulv_jax.evaluation.backtest import backtest, write_backtest
+    from ulv_jax.evaluation.report import write_report
+    rng = np.random.default_rng(1)   # nobody leaves this shop: dropout cannot be told
+    days = [(u, d) for u in range(150) for d in rng.uniform(0, 20) + np.cumsum(rng.exponential(rng.gamma(4, 6), 60)) if d < 365]
+    log = pd.DataFrame(days, columns=['user_id', 'day']).assign(timestamp=lambda t: pd.Timestamp('2024-01-01') + pd.to_timedelta(t['day'], 'D'), value=10.)
+    result = backtest(read_events(log), '2024-10-01', '60D', ('mean', 'pareto_nbd'), progress=False)
+    assert result.run['reasons']['pareto_nbd'][0] == 'all are equally likely to leave'
+    write_backtest(result, tmp_path)
+    assert 'was fitted, but all are equally likely to leave' in re.sub('<[^>]+>', '', write_report(tmp_path).read_text())

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['TENURES', 'tenure_of', 'cohort_of', 'bias_by', 'plot_bias', 'plot_calibration', 'plot_gains', 'cohort_weeks',
-           'plot_cohorts']
+           'per_week', 'plot_cohorts']
 
 # %% ../../nbs/evaluation/07_over_origins.ipynb #07ba0003
 from dataclasses import replace
@@ -127,7 +127,7 @@ def cohort_weeks(
     now:Snapshot,        # at the cutoff
     events:Events,       # the log, to know what happened
     period:str='Q',      # of the cohorts: 'M', 'Q', 'Y'
-) -> pd.DataFrame: # cohort, week (from 1), forecast, actual: totals of the week
+) -> pd.DataFrame: # cohort, week (from 1), days (of the week: the last may be short), forecast, actual: totals of the week
     "Forecast and outcome of each cohort, week by week."
     days, users = now.horizon/pd.Timedelta(days=1), now.rfm.index
     ends = [min(7.*k, days) for k in range(1, int(np.ceil(days/7)) + 1)]
@@ -135,20 +135,27 @@ def cohort_weeks(
     def sums(value): return value.groupby(cohort, observed=True).sum()
     forecast = {0: 0} | {k: sums(model.predict(replace(now, horizon=pd.Timedelta(days=d)))['ulv']) for k, d in enumerate(ends, 1)}
     actual = {0: 0} | {k: sums(labels(events, now.cutoff, pd.Timedelta(days=d), users)['value']) for k, d in enumerate(ends, 1)}
-    weeks = [pd.DataFrame({'forecast': forecast[k] - forecast[k-1], 'actual': actual[k] - actual[k-1]}).rename_axis('cohort').reset_index().assign(week=k) for k in range(1, len(ends) + 1)]
-    return pd.concat(weeks, ignore_index=True)[['cohort', 'week', 'forecast', 'actual']]
+    weeks = [pd.DataFrame({'forecast': forecast[k] - forecast[k-1], 'actual': actual[k] - actual[k-1]}).rename_axis('cohort').reset_index().assign(week=k, days=ends[k-1] - 7*(k - 1)) for k in range(1, len(ends) + 1)]
+    return pd.concat(weeks, ignore_index=True)[['cohort', 'week', 'days', 'forecast', 'actual']]
 
 # %% ../../nbs/evaluation/07_over_origins.ipynb #07ba000e
+def per_week(weeks:pd.DataFrame) -> pd.DataFrame: # the same, forecast and actual by seven days
+    "A last week that is short, brought to the pace of a whole one."
+    return weeks.assign(**{c: weeks[c]*7/weeks['days'] for c in ('forecast', 'actual')})
+
 def plot_cohorts(
     weeks:pd.DataFrame,    # from `cohort_weeks`
     unit:str='value',      # what the money is, for the axis
 ): # matplotlib figure
-    "Forecast against outcome, a panel a cohort and one for all."
-    shown = {'all': weeks.groupby('week', as_index=False)[['forecast', 'actual']].sum(), **{str(c): part for c, part in weeks.groupby('cohort', observed=True)}}
+    "Forecast against outcome by seven days, a panel a cohort and one for all."
+    pace = per_week(weeks)
+    shown = {'all': pace.groupby('week', as_index=False)[['forecast', 'actual']].sum(), **{str(c): part for c, part in pace.groupby('cohort', observed=True)}}
     figure, axes = _panels(len(shown), (3.2, 2.4), sharey=False)
-    for ax, (name, part) in zip(axes, shown.items()):
+    for i, (ax, (name, part)) in enumerate(zip(axes, shown.items())):
         plain_axes(ax, None).plot(part['week'], part['actual'], color=COLOURS[0], linewidth=1.6, marker='o', markersize=3.5, label='outcome')
         ax.plot(part['week'], part['forecast'], color=COLOURS[1], linewidth=1.8, linestyle='--', label='forecast')
-        ax.set(title=name, xlabel='week after the cutoff'); ax.set_ylim(bottom=0)
-    axes[0].set_ylabel(f'{unit} a week'); plain_legend(axes[0], 'best')
+        ax.set(title=name, ylabel='' if i % 3 else f'{unit} a week'); ax.set_ylim(bottom=0)
+        ax.xaxis.get_major_locator().set_params(integer=True)
+        if i + 3 >= len(axes): ax.set_xlabel('week after the cutoff')
+    plain_legend(axes[0], 'best')
     return figure

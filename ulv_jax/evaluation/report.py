@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['KINDS', 'BEST', 'HEADS', 'FORMATS', 'SIMPLE', 'Results', 'read_results', 'describe_run', 'leaderboard_html',
-           'quality_html', 'sufficiency_html', 'verdict', 'advantage', 'coverage_html', 'top_users_html',
+           'quality_html', 'sufficiency_html', 'caveats', 'verdict', 'advantage', 'coverage_html', 'top_users_html',
            'draw_calibration', 'draw_gain', 'draw_everyone', 'write_report']
 
 # %% ../../nbs/evaluation/03_report.ipynb #e32593d1
@@ -110,6 +110,13 @@ def sufficiency_html(results:Results) -> str: # empty if it was not asked
     table = checks[['verdict', 'check', 'measured', 'speaks_for', 'do']].rename(columns={'speaks_for': 'speaks for', 'do': 'what to do'})
     fit = '; '.join(f'{row.family}: <b>{row.verdict}</b>' for row in families.itertuples())
     return f"<p>{html.escape(results.sufficiency['sentence'])}</p>{_table(table, {})}<p>{fit}.</p>"
+
+# %% ../../nbs/evaluation/03_report.ipynb #783e102c
+def caveats(results:Results) -> str: # Markdown; empty if there is nothing to say
+    "Which models were left out, and what the others say against their own fits."
+    out = [f'**{name}** was left out: {html.escape(why)}' for name, why in results.run['skipped'].items()]
+    against = [f'**{name}** was fitted, but {html.escape("; ".join(said))}' for name, said in results.run.get('reasons', {}).items()]   # older runs have none
+    return '\n\n'.join(out + against)
 
 # %% ../../nbs/evaluation/03_report.ipynb #5a8049fb
 def verdict(results:Results) -> str: # Markdown

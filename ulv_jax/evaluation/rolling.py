@@ -167,7 +167,7 @@ def score(
 
 # %% ../../nbs/evaluation/05_rolling.ipynb #05ba001c
 REFERENCES = ('mean', 'persistence_rate', 'persistence_last', 'bg_nbd', 'pareto_nbd', 'lightgbm', 'blend')
-SEEDLESS = ('mean', 'persistence_rate', 'persistence_last', 'bg_nbd', 'mbg_nbd', 'pareto_nbd')
+SEEDLESS = ('mean', 'persistence_rate', 'persistence_last', 'bg_nbd', 'mbg_nbd', 'pareto_nbd', 'prior')
 
 @dataclass
 class Rolling:
@@ -179,6 +179,7 @@ class Rolling:
     files:dict             # (cutoff, days of horizon, model, seed) -> file of the forecast
     kept:object = field(default=None, repr=False)   # a folder of our own lives as long as this
     settings:dict = field(default_factory=dict)     # row name -> what a model was told
+    asked:tuple = ()                                # row names in the order they were asked for, without the references that came along
 
     def forecast(self, cutoff, days, model, seed=0) -> pd.DataFrame:
         "One forecast: its users stand as in the truth."
@@ -226,7 +227,7 @@ def rolling_backtest(
     settings:dict={},        # row name -> settings of that model by name; the others have their defaults
 ) -> Rolling:
     "Backtests at every origin, over every horizon, with every seed."
-    kept, models = TemporaryDirectory() if folder is None else None, tuple(dict.fromkeys((*(REFERENCES if references else ()), *models)))
+    kept, asked, models = TemporaryDirectory() if folder is None else None, tuple(models), tuple(dict.fromkeys((*(REFERENCES if references else ()), *models)))
     questions, rows, skipped, files, truths, fitted = _questions(events, origins, horizons, models, Path(folder or kept.name), refit, settings), [], [], {}, {}, {}
     with tqdm(total=len(questions)*sum(1 if m in SEEDLESS else len(seeds) for m in models), disable=None if progress else True, unit='forecast') as bar:
         for q in questions:
@@ -236,4 +237,4 @@ def rolling_backtest(
             q.__dict__.pop('now', None); q.__dict__.pop('learn', None)   # not needed again, and large
     if not rows: raise DataError('no model could be judged at any origin: ' + '; '.join(sorted({s['why'] for s in skipped})))
     reasons = pd.DataFrame(skipped, columns=['cutoff', 'horizon_days', 'model', 'seed', 'why'])
-    return Rolling(pd.DataFrame(rows), reasons, Path(folder or kept.name), truths, files, kept, dict(settings))
+    return Rolling(pd.DataFrame(rows), reasons, Path(folder or kept.name), truths, files, kept, dict(settings), asked)
