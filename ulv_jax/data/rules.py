@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from .errors import DataError
-from .columns import trimmed
+from .columns import NOBODY, REFUNDS, spelt, trimmed
 from .value import price_of
 
 # %% ../../nbs/data/08a_rules.ipynb #8a000001
@@ -32,10 +32,10 @@ class Limits:
     "Where a rule draws its line."
     earliest:str='1990-01-01'      # before it there were no web shops; 1970-01-01 is a computer's zero
     latest:str|None=None           # day of the export; None: tomorrow by this machine's clock
-    no_user:tuple=('', 'null', 'none', 'nan', 'na', 'n/a', 'unknown', 'undefined', 'anonymous', 'guest', 'test', '-1')   # ids that name nobody
+    no_user:tuple|str=NOBODY      # ids that name nobody; small and capital letters are one
     no_product:str|None='(post(age)?|shipping|delivery|carriage|freight|discount|gift ?wrap|(bank )?(fees?|charges?)|manual|adjust(ment)?|samples?|test)[0-9]*'
     cancelled:str|None=None        # pattern of a cancelled order's number, as 'C[0-9]+'
-    refunds:tuple=('return', 'refund', 'cancel', 'cancellation', 'chargeback')   # kinds of event that give money back
+    refunds:tuple|str=REFUNDS     # kinds of event that give money back; the same
     double_click:int=10            # seconds within which the same purchase again is suspect
     per_minute:int=60              # one act a second for a minute is no human
     per_day:int=5_000              # nor one each 10 s for 14 hours
@@ -43,6 +43,7 @@ class Limits:
     def __post_init__(self):
         for name in ('earliest', 'latest'): as_date(name, getattr(self, name))
         for name in ('no_product', 'cancelled'): as_pattern(name, getattr(self, name))
+        for name in ('no_user', 'refunds'): object.__setattr__(self, name, spelt(getattr(self, name)))   # as ids and kinds are compared
 
     def last(self) -> pd.Timestamp: return pd.Timestamp(self.latest) if self.latest else pd.Timestamp.now().normalize() + pd.Timedelta(days=1)
 

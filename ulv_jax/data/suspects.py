@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from .columns import spelt
 from .events import Events
 from .rows import DAY_US, THREADS, Rows, changes, in_threads, times_of, whole_users
 from .rules import Limits, _paces, _stripped
@@ -112,6 +113,6 @@ def suspects(
         start += n
         if sum(map(len, kept)) > max(start, 1_000_000) / 2: return None   # to ask of all rows is as quick
     table = pa.Table.from_batches(kept).append_column('row', pa.array(np.concatenate(places)))
-    more = _mended(table['user_id'].unique()) - {*limits.no_user}
+    more = {*spelt(_mended(table['user_id'].unique()))} - {*limits.no_user}
     if more: return suspects(events, replace(limits, no_user=(*limits.no_user, *sorted(more))))   # once more, and look at them as well
     return table, pa.concat_arrays(users), pd.concat(days).groupby(level=0).sum()
