@@ -84,8 +84,17 @@ def used_columns(columns:Columns, names) -> list: # those to read, in the order 
 
 # %% ../../nbs/data/01b_columns.ipynb #01b5f00a
 def _missing(part, name, argument, names):
-    near = nearest(name, names) or list(names[:8])
-    return f"there is no column '{name}' (for the {part}): the nearest are {', '.join(map(repr, near))}; name it with {argument}="
+    lacking, parts = f"there is no column '{name}' (for the {part})", _not_there(part, name, names)
+    if parts: lacking += f", and as a formula it lacks {', '.join(map(repr, parts))}"
+    near = list(dict.fromkeys(k for asked in (*parts, name) for k in nearest(asked, names)))[:3]
+    shown = ', '.join(map(repr, names[:20])) + (f' and {len(names) - 20} more' if len(names) > 20 else '')
+    return lacking + (f": the nearest are {', '.join(map(repr, near))}" if near else '') + f"; name it with {argument}= (the columns are {shown})"
+
+def _not_there(part, name, names):
+    "The names in a formula that are no columns."
+    tree = _parse(name)
+    if part not in FORMULAS or not isinstance(tree, (*OPERATORS, exp.Neg, exp.Paren)): return []
+    return list(dict.fromkeys(c.name for c in tree.find_all(exp.Column) if c.name not in names))
 
 # %% ../../nbs/data/01b_columns.ipynb #4807578a
 def check_columns(

@@ -18,7 +18,7 @@ from .near import Kept, has_kind, kept_near, parted
 from .rows import Rows, span as sorted_span
 from .source import _is_csv, numbers_among_text, open_table, unreadable
 from .times import _times, check_zone
-from .value import Value, gives_back, price_of
+from .value import Value, gives_back, iso_code, price_of
 
 # %% ../../nbs/data/02_events.ipynb #71f6f664
 def _more(table, columns):
@@ -76,13 +76,17 @@ def _check_purchases(kept, aside, rows, purchase, event_col):
     raise DataError(f"no event is of kind '{purchase}': the kinds in column '{event_col}' are {', '.join(map(repr, kinds)) or 'none'}; say which one is a purchase with purchase=")
 
 # %% ../../nbs/data/02_events.ipynb #02e5f004
+def _code_of(currency, column):
+    try: return iso_code(currency)
+    except DataError as e: raise DataError(f"column '{column}': {e}; replace it in the log") from e
+
 def _with_currency(value, kept, columns, purchase):
     if not columns.currency: return value
     counts = kept.filter(_is_money(kept, purchase)).currency.value_counts(name='n').execute().sort_values(['n', 'currency'], ascending=[False, True])
     held = ', '.join(f'{r.currency} in {r.n:,} rows' for r in counts.head(6).itertuples())
     if len(counts) > 1: raise DataError(f"column '{columns.currency}' holds {len(counts)} currencies ({held}), which cannot be added: convert the amounts to one, or read the rows of one at a time")
-    code = counts['currency'].iloc[0]
-    if value.currency and value.currency.upper() != code: raise DataError(f"the value contract says {value.currency}, but the amounts in column '{columns.currency}' are in {code}: read the log with Value(currency='{code}'), or convert it")
+    code = _code_of(counts['currency'].iloc[0], columns.currency)
+    if value.currency and value.currency != code: raise DataError(f"the value contract says {value.currency}, but the amounts in column '{columns.currency}' are in {code}: read the log with Value(currency='{code}'), or convert it")
     return replace(value, currency=code)
 
 # %% ../../nbs/data/02_events.ipynb #3801c2db-2

@@ -21,23 +21,37 @@ def check_zone(name):
         near = ', '.join(nearest(name, sorted(available_timezones())))
         raise DataError(f"there is no time zone '{name}'" + (f' (nearest: {near})' if near else '') + ': name it by continent and city, as Europe/Berlin') from e
 
+def _ahead(zone, utc): return (utc.tz_localize('UTC').tz_convert(zone).tz_localize(None) - utc).total_seconds().to_numpy()
+
 def _changes(zone, first, last):
     "Instants (UTC) from which a zone is so many seconds ahead, the first at or before `first`."
     early, late = (min(max(t, pd.Timestamp('1970-01-01')), pd.Timestamp('2100-01-01')) for t in (first, last))
-    utc = pd.date_range(early.floor('D'), late.ceil('D'), freq='15min')
-    ahead = (utc.tz_localize('UTC').tz_convert(zone).tz_localize(None) - utc).total_seconds().to_numpy()
+    days = pd.date_range(early.floor('D'), late.ceil('D'), freq='12h')
+    found = days[np.flatnonzero(np.diff(_ahead(zone, days)))]   # a change lies within the half day after each of them
+    near = [days[:1], *(pd.date_range(t, t + pd.Timedelta('12h'), freq='30s') for t in found)]
+    utc = near[0].append(near[1:])
+    ahead = _ahead(zone, utc)
     new = np.flatnonzero(np.diff(ahead, prepend=np.nan))
     return [(utc[i], int(ahead[i])) for i in new]
 
 # %% ../../nbs/data/01c_times.ipynb #01c5f009
 def _on_clock(table, utc, zone):
     "A column of UTC on the clock of a zone."
-    span = table.aggregate(first=utc.min(), last=utc.max()).execute().iloc[0]
-    if pd.isna(span['first']): return utc
-    changes = _changes(zone, pd.Timestamp(span['first']), pd.Timestamp(span['last']))
-    moved = [utc + ibis.interval(seconds=seconds) for _, seconds in changes]
-    until = [utc < ibis.timestamp(start.to_pydatetime()) for start, _ in changes[1:]]
-    return ibis.cases(*zip(until, moved), else_=moved[-1]) if until else moved[0]
+    years = sorted({int(min(max(y, 1970), 2100)) for y in table.select(year=utc.year()).distinct().execute()['year'].dropna()})
+    if not years: return utc
+    changes = _changes(zone, pd.Timestamp(f'{years[0]}-01-01'), pd.Timestamp(f'{years[-1] + 1}-01-01'))
+    return _moved(utc, _needed(changes, years))
+
+def _needed(changes, years):
+    "The changes that hold for some time within one of the years."
+    until = [start.year for start, _ in changes[1:]] + [9999]
+    return [c for c, end in zip(changes, until) if any(c[0].year <= y <= end for y in years)]
+
+def _moved(utc, changes):
+    "Halves are tried in turn: a text is parsed anew wherever its time is asked for."
+    if len(changes) == 1: return utc + ibis.interval(seconds=changes[0][1])
+    k = len(changes) // 2
+    return (utc < ibis.timestamp(changes[k][0].to_pydatetime())).ifelse(_moved(utc, changes[:k]), _moved(utc, changes[k:]))
 
 # %% ../../nbs/data/01c_times.ipynb #01c5f00b
 ZONE = r'([0-9]) ?(Z|[+-][0-9]{2}(:?[0-9]{2})?)$'   # behind the time of day
