@@ -66,7 +66,7 @@ def _formula(table, tree):
 FORMULAS = ('value', 'cost', 'discount')   # parts that may be a formula
 NAMES = ('user_id', 'timestamp', 'event', 'value', 'item_id', 'order_id', 'quantity', 'category', 'discount', 'text', 'cost', 'price', 'currency', 'reason',
          'row', 'rule', 'outcome', 'bought', 'copies', 'nth', 'delivered', 'delivered_value', 'partner', 'pieces',
-         'first_bought', 'since_same', 'per_minute', 'per_day', 'buyer', 'far_out', 'hits', '_lost')   # taken by the log and its checks
+         'first_bought', 'since_same', 'per_minute', 'per_day', 'buyer', 'tireless', 'far_out', 'hits', '_lost')   # taken by the log and its checks
 
 def used_columns(columns:Columns, names) -> list: # those to read, in the order of the log; DataError if one is missing
     "The columns of a log that play a part."

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from .columns import spelt
 from .events import Events
 from .rows import DAY_US, THREADS, Rows, changes, in_threads, times_of, whole_users
-from .rules import Limits, _paces, _stripped
+from .rules import Limits, _paces, _stripped, _tireless
 
 # %% ../../nbs/data/08b_suspects.ipynb #5a000008
 def _twins(new, time):
@@ -106,6 +106,8 @@ def suspects(
 ) -> tuple|None: # (suspect rows with their `row`, users of the others, days of the others); None where the rows do not lie sorted, or most are suspect
     "Rows that a rule could apply to."
     if not events.rows: return None
+    names = _tireless(events, limits).user_id.to_pyarrow()
+    limits = replace(limits, no_user=(*limits.no_user, *names.to_pylist()))   # as if they named nobody: their rows are looked at
     look = partial(_look, limits=limits, purchase=events.kinds.index(events.purchase), aside=_aside(events))
     kept, places, users, days, start = [], [], [], [], 0
     for part, at, n, owners, daily in in_threads(look, whole_users(events.rows.batches(events.table.columns)), THREADS):
