@@ -221,7 +221,7 @@ def _odd(kept, purchase):
              'time too early': (_as_text(days.filter(days.day < ibis.date(EARLIEST))), 'day'), 'time in the future': (_as_text(days.filter(days.day >= ibis.date(str(tomorrow().date())))), 'day'),
              'kind beyond the usual': (kinds.filter(~kinds.event.isin((*KINDS, *REFUNDS, purchase))), 'event')}
     if users.user_id.type().is_string(): found['spaces around the user'] = users.filter(users.user_id != bare), 'user_id'
-    return {rule: _first_of(*where) for rule, where in found.items()}
+    return {rule: _first_of(*where, n=12 if rule == 'kind beyond the usual' else 3) for rule, where in found.items()}
 
 # %% ../../nbs/data/02_events.ipynb #02e5f006
 def _quality(kept, aside, purchase, numbers):

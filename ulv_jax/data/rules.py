@@ -199,7 +199,7 @@ def _tireless(events, limits):
 def _asked_tireless(t, purchase, limits):
     users = t.group_by('user_id').aggregate(n=t.count(), bought=(t.event == purchase).any())
     users = users.group_by(user_id=_stripped(users.user_id)).aggregate(n=users.n.sum(), bought=users.bought.any())
-    most = users.filter(users.bought).aggregate(most=users.n.cast('float64').quantile(.99, where=users.bought)).execute()['most'].iloc[0]
+    most = users.filter(users.bought).aggregate(most=lambda u: u.n.cast('float64').quantile(.99)).execute()['most'].iloc[0]
     least = limits.many_events if pd.isna(most) else max(limits.many_events, limits.many_times * float(most))
     return users.filter(~users.bought, users.n > least).select('user_id')
 
