@@ -9,16 +9,17 @@ __all__ = ['Events', 'read_events', 'span']
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from html import escape
 import duckdb
 import ibis
 import pandas as pd
-from .columns import LARGEST, Columns, _number, _users, _values, check_columns, trimmed, used_columns
+from .columns import KINDS, LARGEST, NOBODY, REFUNDS, Columns, _number, _users, _values, check_columns, trimmed, used_columns
 from .errors import DataError
 from .near import Kept, has_kind, kept_near, parted
 from .rows import Rows, span as sorted_span
 from .source import _is_csv, numbers_among_text, open_table, unreadable
-from .times import _times, check_zone
-from .value import Value, gives_back, price_of
+from .times import EARLIEST, _times, check_zone, tomorrow
+from .value import Value, gives_back, iso_code, price_of
 
 # %% ../../nbs/data/02_events.ipynb #71f6f664
 def _more(table, columns):
@@ -76,14 +77,24 @@ def _check_purchases(kept, aside, rows, purchase, event_col):
     raise DataError(f"no event is of kind '{purchase}': the kinds in column '{event_col}' are {', '.join(map(repr, kinds)) or 'none'}; say which one is a purchase with purchase=")
 
 # %% ../../nbs/data/02_events.ipynb #02e5f004
+def _code_of(currency, column):
+    try: return iso_code(currency)
+    except DataError as e: raise DataError(f"column '{column}': {e}; replace it in the log") from e
+
 def _with_currency(value, kept, columns, purchase):
     if not columns.currency: return value
     counts = kept.filter(_is_money(kept, purchase)).currency.value_counts(name='n').execute().sort_values(['n', 'currency'], ascending=[False, True])
     held = ', '.join(f'{r.currency} in {r.n:,} rows' for r in counts.head(6).itertuples())
     if len(counts) > 1: raise DataError(f"column '{columns.currency}' holds {len(counts)} currencies ({held}), which cannot be added: convert the amounts to one, or read the rows of one at a time")
-    code = counts['currency'].iloc[0]
-    if value.currency and value.currency.upper() != code: raise DataError(f"the value contract says {value.currency}, but the amounts in column '{columns.currency}' are in {code}: read the log with Value(currency='{code}'), or convert it")
+    code = _code_of(counts['currency'].iloc[0], columns.currency)
+    if value.currency and value.currency != code: raise DataError(f"the value contract says {value.currency}, but the amounts in column '{columns.currency}' are in {code}: read the log with Value(currency='{code}'), or convert it")
     return replace(value, currency=code)
+
+# %% ../../nbs/data/02_events.ipynb #f000274f
+def _facts(e):
+    "What somebody who looks at a log wants to know first."
+    until = '' if pd.isna(e.first) else f'{e.first:%Y-%m-%d} to {e.last:%Y-%m-%d}'
+    return {'rows': f'{e.n_rows:,}', 'users': f'{e.n_users:,}', 'from': until, 'value': f"{e.value.kind} {e.value.currency or '(no currency)'}", 'purchase': repr(e.purchase), 'clock': e.time_zone or 'UTC'}
 
 # %% ../../nbs/data/02_events.ipynb #3801c2db-2
 @dataclass(frozen=True)
@@ -110,6 +121,9 @@ class Events(Kept):
     def quarantine(self) -> pd.DataFrame:
         "The rows set aside, with their reason."
         return self.aside.execute()
+
+    def __repr__(self): return f"Events({', '.join(f'{name} {what}' for name, what in _facts(self).items())})"
+    def _repr_html_(self): return f'<table>{"".join(f"<tr><th>{name}</th><td>{escape(what)}</td></tr>" for name, what in _facts(self).items())}</table>'
 
 # %% ../../nbs/data/02_events.ipynb #bc855e65
 def read_events(
@@ -142,7 +156,7 @@ def _named(keep): return None if not keep else dict(keep) if isinstance(keep, di
 
 def _read(source, columns, attributes, value, purchase):
     if columns.time_zone: check_zone(columns.time_zone)
-    purchase = str(purchase).strip().lower()   # as the kinds of the log are spelt
+    purchase = _one_kind(purchase)
     kept, aside, rows = _log(source, columns, purchase, value)
     _check_purchases(kept, aside, rows, purchase, columns.event)
     value = _with_currency(value, kept, columns, purchase)
@@ -151,6 +165,13 @@ def _read(source, columns, attributes, value, purchase):
     numbers = numbers_among_text(source[columns.user]) if isinstance(source, pd.DataFrame) else 0
     return Events(kept, aside, value, purchase, lambda: _quality(kept, aside, purchase, numbers), attributes=attributes, time_zone=columns.time_zone,
                   near=(kept, rows) if rows else (), **span(kept, rows))
+
+def _one_kind(purchase):
+    "The kind that is a purchase, spelt as the kinds of the log are."
+    if isinstance(purchase, str): return purchase.strip().lower()
+    kinds = [str(k) for k in purchase] if isinstance(purchase, (list, tuple, set)) else [str(purchase)]
+    if len(kinds) == 1: return _one_kind(kinds[0])
+    raise DataError(f"purchase= names {len(kinds)} kinds of event ({', '.join(map(repr, kinds))}), but one kind is a purchase: give them one name before reading, as log['event'] = log['event'].replace({{{kinds[-1]!r}: {kinds[0]!r}}}), and say purchase={kinds[0]!r}" if kinds else "purchase= names no kind of event: say which one is a purchase")
 
 # %% ../../nbs/data/02_events.ipynb #02e5f015
 def span(
@@ -170,12 +191,37 @@ RULES = {'kept as they are': ('kept', 'usable rows'),
          'return with a positive cost': ('kept', 'its cost adds to the loss: make it negative where the goods go back into the stock'),
          'user given as a number among texts': ('kept', "the number 7 and the text '7' are one user"),
          'exact duplicates': ('kept', 'the same line twice may be two purchases: check the export if there are many'),
+         'spaces around the user': ('kept', 'one user may stand here under two names: `clean` takes the spaces off'),
+         'a user that is nobody': ('kept', 'an id such as guest or none stands for many people: `clean` sets it aside'),
+         'time too early': ('kept', 'before 1990, a clock that was not set: `clean` sets it aside'),
+         'time in the future': ('kept', 'later than today: `clean` sets it aside'),
+         'kind beyond the usual': ('kept', 'taken as it is, as behaviour of a kind of its own'),
          'no user': ('set aside', 'cannot be counted for anybody'),
          'no time': ('set aside', 'cannot be put before or after a cutoff'),
          'no kind of event': ('set aside', 'neither a purchase nor behaviour'),
          'purchase without a value': ('set aside', 'the amount is unknown, and unknown is not zero'),
          'no cost': ('set aside', 'the margin is unknown, and unknown is not zero'),
          'no currency': ('set aside', 'an amount of unknown money is an unknown amount')}
+
+# %% ../../nbs/data/02_events.ipynb #93c64c26
+def _first_of(found, column, n=3):
+    "Rows of a small table of counts, and the most frequent of what it counts."
+    frame = found.order_by(ibis.desc('n'), column).execute()
+    return int(frame['n'].sum()), ', '.join(f'{str(v)[:40]!r} ({k:,})' for v, k in zip(frame[column][:n], frame['n'])) + (', ...' if len(frame) > n else '')
+
+def _as_text(days): return days.mutate(day=days.day.cast('string'))   # pandas knows no day of the year 200000
+
+def _odd(kept, purchase):
+    "Rows and examples of what can be used and may mislead."
+    users = kept.group_by('user_id').aggregate(n=kept.count()).cache()
+    days = kept.group_by(day=kept.timestamp.date()).aggregate(n=kept.count()).cache()
+    kinds = kept.event.value_counts(name='n')
+    bare = trimmed(users.user_id) if users.user_id.type().is_string() else users.user_id.cast('string')
+    found = {'a user that is nobody': (users.filter(bare.lower().isin(NOBODY)), 'user_id'),
+             'time too early': (_as_text(days.filter(days.day < ibis.date(EARLIEST))), 'day'), 'time in the future': (_as_text(days.filter(days.day >= ibis.date(str(tomorrow().date())))), 'day'),
+             'kind beyond the usual': (kinds.filter(~kinds.event.isin((*KINDS, *REFUNDS, purchase))), 'event')}
+    if users.user_id.type().is_string(): found['spaces around the user'] = users.filter(users.user_id != bare), 'user_id'
+    return {rule: _first_of(*where, n=12 if rule == 'kind beyond the usual' else 3) for rule, where in found.items()}
 
 # %% ../../nbs/data/02_events.ipynb #02e5f006
 def _quality(kept, aside, purchase, numbers):
@@ -185,5 +231,7 @@ def _quality(kept, aside, purchase, numbers):
     if 'price' in kept.columns: sums['return with a positive cost'] = ((price < 0) & (kept.cost > 0)).sum()
     told = kept.aggregate(**sums).execute().iloc[0].fillna(0).to_dict()
     told |= {'exact duplicates': kept.count().execute() - kept.distinct().count().execute(), 'user given as a number among texts': numbers}
-    rows = [(rule, int(told.get(rule, counts.get(rule, 0))), *what) for rule, what in RULES.items()]
-    return pd.DataFrame(rows, columns=['rule', 'rows', 'outcome', 'why'])
+    odd = _odd(kept, purchase)
+    told |= {rule: n for rule, (n, _) in odd.items()}
+    rows = [(rule, int(told.get(rule, counts.get(rule, 0))), *what, odd.get(rule, (0, ''))[1]) for rule, what in RULES.items()]
+    return pd.DataFrame(rows, columns=['rule', 'rows', 'outcome', 'why', 'examples'])

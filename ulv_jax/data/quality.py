@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow as pa
 from ibis import selectors as s
 from .errors import DataError
+from .columns import KINDS, REFUNDS
 from .events import Events, span
 from .near import as_table, has_kind, kept_near
 from .features import exact_sum
@@ -119,6 +120,13 @@ def _gaps(days, chance=1e-3):
     runs = frame.groupby('run').agg(first=('day', 'min'), last=('day', 'max'), days=('day', 'size'), log_p=('log_p', 'sum'))
     return runs[runs['log_p'] < np.log(chance)].drop(columns='log_p').reset_index(drop=True)
 
+# %% ../../nbs/data/09_quality.ipynb #4f84e3a1
+def _beyond(events):
+    "Rows of each kind that is neither usual nor a refund nor the purchase."
+    kinds = events.table.event.value_counts(name='n')
+    found = kinds.filter(~kinds.event.isin((*KINDS, *REFUNDS, events.purchase))).order_by(ibis.desc('n'), 'event').execute()
+    return dict(zip(found['event'], map(int, found['n'])))
+
 # %% ../../nbs/data/09_quality.ipynb #df9209e8
 @dataclass(frozen=True)
 class Quality:
@@ -129,6 +137,7 @@ class Quality:
     calendar:pd.DataFrame   # rows kept and aside by day
     events:Events           # the log that was judged
     judged:ibis.Table = field(repr=False)   # rows that a rule could apply to, repaired, with their `rule` and `outcome`
+    kinds:dict = field(default_factory=dict)   # rows of each kind of event beyond the usual, the most frequent first
     whole:bool=True         # these are all rows; else the others are kept as they are
 
     def rows(self) -> dict: return {o: int(self.table.loc[self.table['outcome'] == o, 'counted'].sum()) for o in OUTCOMES}
@@ -155,7 +164,7 @@ def quality_report(
     judged = _judged(_marked(events, rules, limits, some), rules, limits)
     if found: some.get_backend().con.unregister(some.get_name())   # they stand in `judged` now
     calendar = _calendar(judged, others)
-    return Quality(_counts(judged, rules, others), _sums(judged, events, others), _gaps(calendar), calendar, events, judged, not found)
+    return Quality(_counts(judged, rules, others), _sums(judged, events, others), _gaps(calendar), calendar, events, judged, _beyond(events), not found)
 
 # %% ../../nbs/data/09_quality.ipynb #5274fb6d
 def _text(q):
@@ -166,12 +175,13 @@ def _text(q):
     for outcome in OUTCOMES:
         some = q.table[(q.table['outcome'] == outcome) & (q.table['rows'] > 0) & (q.table['rule'] != 'nothing found')].sort_values('rows', ascending=False, kind='stable')
         lines += [f'{outcome.capitalize()}:'] * bool(len(some)) + [f"- {r.rule}: {r.rows:,} rows, {r.users:,} users, value {r.value:,.2f} ({r.why})" for r in some.itertuples()]
+    if q.kinds: lines.append('Kinds of event beyond the usual, taken as they are: ' + ', '.join(f"{k!r} ({n:,})" for k, n in [*q.kinds.items()][:10]) + (f' and {len(q.kinds) - 10} more' if len(q.kinds) > 10 else '') + '.')
     return '\n'.join([*lines, 'Gaps in the calendar: ' + ('; '.join(f'{g.first:%Y-%m-%d} to {g.last:%Y-%m-%d} ({g.days} days)' for g in q.gaps.itertuples()) or 'none') + '.'])
 
 def _as_dict(q):
     gaps = [{'first': f'{g.first:%Y-%m-%d}', 'last': f'{g.last:%Y-%m-%d}', 'days': int(g.days)} for g in q.gaps.itertuples()]
     sums = {part: {'rows': int(row['rows']), 'value': float(row['value'])} for part, row in q.sums.iterrows()}
-    return {'input': int(q.table['counted'].sum()), **q.rows(), 'sums': sums, 'rules': q.table.to_dict('records'), 'gaps': gaps}
+    return {'input': int(q.table['counted'].sum()), **q.rows(), 'sums': sums, 'rules': q.table.to_dict('records'), 'gaps': gaps, 'kinds': q.kinds}
 
 # %% ../../nbs/data/09_quality.ipynb #28780864
 def set_aside(
@@ -212,7 +222,7 @@ def clean(
     if report.events is not events: raise DataError('the report is of another log: make it with quality_report(events)')
     kept, rows = _tidy(report)
     if not has_kind(kept, rows, events.purchase): raise DataError('no purchase is left after cleaning: ' + str(report).splitlines()[0] + ' See which rule takes them with quality_report(events).table')
-    counted = report.table.assign(rows=report.table['counted'])[['rule', 'rows', 'outcome', 'why']]
+    counted = report.table.assign(rows=report.table['counted'])[['rule', 'rows', 'outcome', 'why', 'examples']]
     told = dict(table=kept, aside=set_aside(report), whole_days=bool(report.table.set_index('rule')['counted'].get('cancelled the same day', 0)) or events.whole_days, check=lambda: counted, near=(kept, rows) if rows else ())
     if kept is not events.table: return replace(events, **told, **span(kept, rows))
     same = replace(events, **told)

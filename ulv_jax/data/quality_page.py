@@ -112,13 +112,17 @@ def _picture(q):
     return base64.b64encode(buffer.getvalue()).decode()
 
 # %% ../../nbs/data/09b_quality_page.ipynb #c4753cb6
+def _kinds(kinds):
+    "The kinds of event beyond the usual, for the page."
+    return '<p>Kinds of event beyond the usual, taken as they are: ' + html.escape(', '.join(f'{kind} ({n:,})' for kind, n in kinds.items())) + '.</p>'
+
 def _page(q, title):
     found = q.table[(q.table['rows'] > 0) & (q.table['rule'] != 'nothing found')]
     rules = found[['outcome', 'rule', 'rows', 'counted', 'users', 'value', 'why', 'examples']].rename(columns={'counted': 'counted here'})
     sums = q.sums.reset_index(names='').rename(columns={'value': 'money as delivered', 'value_after': 'after repairs'})
     gaps = q.gaps.assign(first=q.gaps['first'].dt.date, last=q.gaps['last'].dt.date) if len(q.gaps) else None
     parts = [f'<h1>{html.escape(title)}</h1>', *(f'<p>{html.escape(line)}</p>' for line in str(q).splitlines()[:1]), '<h2>Do the sums agree?</h2>', _html_table(sums),
-             '<h2>The picture</h2>', f'<img alt="what was found" src="data:image/png;base64,{_picture(q)}">', '<h2>What was found</h2>', _html_table(rules) if len(rules) else '<p>Nothing.</p>',
+             '<h2>The picture</h2>', f'<img alt="what was found" src="data:image/png;base64,{_picture(q)}">', '<h2>What was found</h2>', _html_table(rules) if len(rules) else '<p>Nothing.</p>', *([_kinds(q.kinds)] if q.kinds else []),
              '<h2>Gaps in the calendar</h2>', _html_table(gaps) if gaps is not None else '<p>None.</p>']
     return f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title><style>{STYLE}</style></head><body>{"".join(parts)}</body></html>'
 

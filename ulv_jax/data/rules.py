@@ -14,7 +14,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from .errors import DataError
-from .columns import trimmed
+from .columns import NOBODY, REFUNDS, spelt, trimmed
+from .times import EARLIEST, tomorrow
 from .value import price_of
 
 # %% ../../nbs/data/08a_rules.ipynb #8a000001
@@ -30,21 +31,24 @@ def as_pattern(name, text):
 @dataclass(frozen=True)
 class Limits:
     "Where a rule draws its line."
-    earliest:str='1990-01-01'      # before it there were no web shops; 1970-01-01 is a computer's zero
+    earliest:str=EARLIEST          # before it there were no web shops; 1970-01-01 is a computer's zero
     latest:str|None=None           # day of the export; None: tomorrow by this machine's clock
-    no_user:tuple=('', 'null', 'none', 'nan', 'na', 'n/a', 'unknown', 'undefined', 'anonymous', 'guest', 'test', '-1')   # ids that name nobody
+    no_user:tuple|str=NOBODY      # ids that name nobody; small and capital letters are one
     no_product:str|None='(post(age)?|shipping|delivery|carriage|freight|discount|gift ?wrap|(bank )?(fees?|charges?)|manual|adjust(ment)?|samples?|test)[0-9]*'
     cancelled:str|None=None        # pattern of a cancelled order's number, as 'C[0-9]+'
-    refunds:tuple=('return', 'refund', 'cancel', 'cancellation', 'chargeback')   # kinds of event that give money back
+    refunds:tuple|str=REFUNDS     # kinds of event that give money back; the same
     double_click:int=10            # seconds within which the same purchase again is suspect
     per_minute:int=60              # one act a second for a minute is no human
     per_day:int=5_000              # nor one each 10 s for 14 hours
+    many_times:float=5.            # a user who never bought has far more events than others: so many times what 99 of 100 customers stay below
+    many_events:int=1_000          # and more than this: three a day for a year
 
     def __post_init__(self):
         for name in ('earliest', 'latest'): as_date(name, getattr(self, name))
         for name in ('no_product', 'cancelled'): as_pattern(name, getattr(self, name))
+        for name in ('no_user', 'refunds'): object.__setattr__(self, name, spelt(getattr(self, name)))   # as ids and kinds are compared
 
-    def last(self) -> pd.Timestamp: return pd.Timestamp(self.latest) if self.latest else pd.Timestamp.now().normalize() + pd.Timedelta(days=1)
+    def last(self) -> pd.Timestamp: return pd.Timestamp(self.latest) if self.latest else tomorrow()
 
 # %% ../../nbs/data/08a_rules.ipynb #1b5ce8ae
 OUTCOMES = ('set aside', 'repaired', 'kept')   # in this order a row is judged
@@ -185,6 +189,20 @@ def _far_out(t):
     q = paid.aggregate(low=paid.value.ln().quantile(.25), high=paid.value.ln().quantile(.75)).execute().iloc[0].astype(float)
     return float(np.exp(q['high'] + 3 * max(q['high'] - q['low'], np.log(2)))) if np.isfinite(q['high']) else float('inf')
 
+# %% ../../nbs/data/08a_rules.ipynb #d027b4c3
+def _tireless(events, limits):
+    "user_id of those who have far more events than others and never bought, without the spaces around it."
+    name = ('tireless', limits.many_times, limits.many_events)
+    if name not in events.memo: events.memo[name] = _asked_tireless(events.table, events.purchase, limits).cache()
+    return events.memo[name]
+
+def _asked_tireless(t, purchase, limits):
+    users = t.group_by('user_id').aggregate(n=t.count(), bought=(t.event == purchase).any())
+    users = users.group_by(user_id=_stripped(users.user_id)).aggregate(n=users.n.sum(), bought=users.bought.any())
+    most = users.filter(users.bought).aggregate(most=lambda u: u.n.cast('float64').quantile(.99)).execute()['most'].iloc[0]
+    least = limits.many_events if pd.isna(most) else max(limits.many_events, limits.many_times * float(most))
+    return users.filter(~users.bought, users.n > least).select('user_id')
+
 # %% ../../nbs/data/08a_rules.ipynb #292a1bf9
 def _again(t, limits):
     "`since_same`: seconds since the same user bought the same for the same amount before; only within the limit."
@@ -205,6 +223,7 @@ def _marked(events, rules, limits, some=None):
     t = known if back else _with_nulls(known, partner='timestamp', first_bought='timestamp')   # where nothing was given back
     for extra in (*extras, _again(known, limits)): t = _join(t, extra.cache())
     t = _with_nulls(t, per_minute='int64', per_day='int64', buyer='boolean') if rates is None else _join(t, rates.cache(), 'user_id')
+    t = _join(t, _tireless(events, limits).mutate(tireless=True), 'user_id', tireless=False)
     return t.mutate(far_out=(t.value > _far_out(lines)) & t.bought)
 
 # %% ../../nbs/data/08a_rules.ipynb #762f0d42
@@ -243,6 +262,7 @@ TOLD = (
     Rule('same line twice', 'kept', 'equal in every column: two pieces, or one line doubled', lambda t, limits: (t.delivered == 1) & (t.nth > 0)),
     Rule('bought again in seconds', 'kept', 'the same again at once: two pieces, or a double click', lambda t, limits: t.since_same.between(1, limits.double_click)),
     Rule('inhuman rate, but buys', 'kept', 'a program that buys, perhaps a reseller: a customer', lambda t, limits: _inhuman(t, limits) & t.buyer),
+    Rule('far more events than others, no purchase', 'kept', 'a program that takes its time, or somebody who only looks: worth a look', lambda t, limits: t.tireless),
     Rule('order marked as cancelled', 'kept', 'by its number; the money is in the refunds', lambda t, limits: _whole(t.order_id.cast('string'), limits.cancelled) if 'order_id' in t.columns else ibis.literal(False)),
     Rule('no item', 'kept', 'what was bought is unknown, how much is not', lambda t, limits: t.bought & t.item_id.isnull() if 'item_id' in t.columns else ibis.literal(False)))
 

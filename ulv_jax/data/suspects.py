@@ -12,9 +12,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from .columns import spelt
 from .events import Events
 from .rows import DAY_US, THREADS, Rows, changes, in_threads, times_of, whole_users
-from .rules import Limits, _paces, _stripped
+from .rules import Limits, _paces, _stripped, _tireless
 
 # %% ../../nbs/data/08b_suspects.ipynb #5a000008
 def _twins(new, time):
@@ -105,6 +106,8 @@ def suspects(
 ) -> tuple|None: # (suspect rows with their `row`, users of the others, days of the others); None where the rows do not lie sorted, or most are suspect
     "Rows that a rule could apply to."
     if not events.rows: return None
+    names = _tireless(events, limits).user_id.to_pyarrow()
+    limits = replace(limits, no_user=(*limits.no_user, *names.to_pylist()))   # as if they named nobody: their rows are looked at
     look = partial(_look, limits=limits, purchase=events.kinds.index(events.purchase), aside=_aside(events))
     kept, places, users, days, start = [], [], [], [], 0
     for part, at, n, owners, daily in in_threads(look, whole_users(events.rows.batches(events.table.columns)), THREADS):
@@ -112,6 +115,6 @@ def suspects(
         start += n
         if sum(map(len, kept)) > max(start, 1_000_000) / 2: return None   # to ask of all rows is as quick
     table = pa.Table.from_batches(kept).append_column('row', pa.array(np.concatenate(places)))
-    more = _mended(table['user_id'].unique()) - {*limits.no_user}
+    more = {*spelt(_mended(table['user_id'].unique()))} - {*limits.no_user}
     if more: return suspects(events, replace(limits, no_user=(*limits.no_user, *sorted(more))))   # once more, and look at them as well
     return table, pa.concat_arrays(users), pd.concat(days).groupby(level=0).sum()

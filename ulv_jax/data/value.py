@@ -9,7 +9,23 @@ __all__ = ['KINDS', 'YEAR', 'Value', 'check_same_value', 'price_of', 'gives_back
 from dataclasses import dataclass, asdict
 import ibis
 import numpy as np
-from .errors import DataError
+from .errors import DataError, nearest
+
+# %% ../../nbs/data/01_value.ipynb #37609f63
+CURRENCIES = """AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BOV BRL BSD BTN BWP BYN BZD CAD CDF CHE CHF CHW CLF CLP CNY COP COU CRC CUC CUP
+CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GNF GTQ GYD HKD HNL HRK HTG HUF IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP
+LKR LRD LSL LTL LVL LYD MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MXV MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON RSD RUB RWF SAR SBD SCR SDG SEK
+SGD SHP SLE SLL SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX USD USN UYI UYU UYW UZS VED VES VND VUV WST XAF XCD XCG XDR XOF XPF XSU XUA YER ZAR ZMW ZWG ZWL
+DEM FRF ITL ESP NLG ATS BEF PTE FIM IEP GRD LUF EEK SIT SKK CYP MTL""".split()   # ISO 4217, with those that the euro replaced: old logs hold them
+CALLED = {'euro': 'EUR', 'euros': 'EUR', '€': 'EUR', 'dollar': 'USD', 'dollars': 'USD', '$': 'USD', 'us$': 'USD', 'pound': 'GBP', 'pounds': 'GBP', 'sterling': 'GBP', '£': 'GBP', 'yen': 'JPY',
+          '¥': 'JPY', 'yuan': 'CNY', 'rmb': 'CNY', 'franken': 'CHF', 'sfr': 'CHF', 'rupee': 'INR', '₹': 'INR', 'zloty': 'PLN', 'zł': 'PLN'}
+
+def iso_code(currency):
+    "A currency as its ISO 4217 code, or DataError with the code that was probably meant."
+    code = str(currency).strip().upper()
+    if code in CURRENCIES: return code
+    near = ([CALLED[code.lower()]] if code.lower() in CALLED else nearest(code, CURRENCIES))[:3]
+    raise DataError(f"the currency '{currency}' is no ISO 4217 code" + (f" (did you mean {', '.join(near)}?)" if near else '') + ': give the three letters, as EUR or USD, or None if it is unknown')
 
 # %% ../../nbs/data/01_value.ipynb #04b5a37a
 KINDS = ('net', 'gross', 'margin')
@@ -18,12 +34,13 @@ KINDS = ('net', 'gross', 'margin')
 class Value:
     "What money means in a log, a model and a forecast."
     kind:str='net'          # 'net' of returns, 'gross', or 'margin' (price less cost)
-    currency:str|None=None  # ISO code, as 'EUR'; None if the log does not say
+    currency:str|None=None  # ISO 4217 code, as 'EUR'; None if the log does not say
     discount:float=0.       # per year: money one year after the cutoff counts 1/(1+discount)
 
     def __post_init__(self):
         if self.kind not in KINDS: raise DataError(f"unknown kind of value '{self.kind}': choose one of {', '.join(KINDS)}")
         if not 0 <= self.discount < 10: raise DataError(f'a discount rate of {self.discount} a year makes no sense: 0.1 means ten per cent')
+        if self.currency is not None: object.__setattr__(self, 'currency', iso_code(self.currency))
 
     def to_dict(self) -> dict: return asdict(self)
 
