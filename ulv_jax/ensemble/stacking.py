@@ -188,7 +188,7 @@ def _interval(model, said, value):
     "From the rehearsals; where they showed nothing, the prior's, stretched to the forecast."
     if model.interval_.known or 'prior' not in said: return model.interval_.predict(value)
     stretch = value/np.maximum(said['prior']['ulv'].to_numpy(), 1e-12)
-    return {k: said['prior'][k].to_numpy()*stretch for k in ('ulv_lo_90', 'ulv_hi_90')}
+    return {k: inside(said['prior'][k].to_numpy()*stretch, value) for k, inside in (('ulv_lo_90', np.minimum), ('ulv_hi_90', np.maximum))}
 
 def _answer(model, snapshot):
     said = _said(model, snapshot)

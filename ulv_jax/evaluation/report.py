@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['KINDS', 'BEST', 'HEADS', 'FORMATS', 'SIMPLE', 'Results', 'read_results', 'describe_run', 'leaderboard_html',
-           'quality_html', 'sufficiency_html', 'caveats', 'verdict', 'advantage', 'coverage_html', 'top_users_html',
-           'draw_calibration', 'draw_gain', 'draw_everyone', 'write_report']
+           'quality_html', 'sufficiency_html', 'caveats', 'verdict', 'advantage', 'coverage_html', 'audit_html',
+           'draw_places', 'top_users_html', 'draw_calibration', 'draw_gain', 'draw_everyone', 'write_report']
 
 # %% ../../nbs/evaluation/03_report.ipynb #e32593d1
 import html, json, os, re, sys
@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 from ..data.errors import DataError, require
 from ..data.whole import whole
+from .audit import Audit
 from .compare import compare, in_words
 
 # %% ../../nbs/evaluation/03_report.ipynb #4d79b304
@@ -29,6 +30,7 @@ class Results:
     quality:pd.DataFrame       # one row a check of the log
     run:dict
     sufficiency:dict|None=None # what the log can tell about the horizon; None: not asked
+    audits:dict|None=None      # of each model; None: not there
 
     def of(self, model:str) -> pd.DataFrame:
         "The forecasts of one model beside the outcome."
@@ -50,9 +52,9 @@ def read_results(
         if not (folder/name).exists(): raise DataError(f"'{folder}' holds no backtest: {name} is missing; point at the folder that `ulv backtest` wrote")
         try: read[name] = pd.read_parquet(folder/name) if name.endswith('parquet') else json.loads((folder/name).read_text())
         except Exception as e: raise DataError(f"'{folder/name}' cannot be read ({str(e).splitlines()[0]}): run `ulv backtest` again") from e
-    asked = json.loads((folder/'sufficiency.json').read_text()) if (folder/'sufficiency.json').exists() else None
+    asked, audits = (json.loads((folder/name).read_text()) if (folder/name).exists() else None for name in ('sufficiency.json', 'audit.json'))   # not of an earlier version
     numbers = pd.DataFrame(read['leaderboard.json']).set_index('model').astype(float).reset_index()
-    return Results(numbers, read['predictions.parquet'], pd.DataFrame(read['quality.json']), read['run.json'], asked)
+    return Results(numbers, read['predictions.parquet'], pd.DataFrame(read['quality.json']), read['run.json'], asked, audits and {k: Audit.from_dict(a) for k, a in audits.items()})
 
 # %% ../../nbs/evaluation/03_report.ipynb #60ca3543
 KINDS = {'net': 'net of returns', 'gross': 'gross, returns not subtracted', 'margin': 'margin'}
@@ -153,6 +155,20 @@ def coverage_html(results:Results) -> str:
         p = results.of(name).dropna(subset=['ulv_lo_90', 'ulv_hi_90'])
         if len(p): rows.append({'model': name, 'outcomes inside': ((p['ulv_lo_90'] <= p['actual']) & (p['actual'] <= p['ulv_hi_90'])).mean(), 'mean width': (p['ulv_hi_90'] - p['ulv_lo_90']).mean()})
     return _table(pd.DataFrame(rows), {'outcomes inside': '{:.1%}', 'mean width': '{:,.2f}'}) if rows else 'No model gave intervals.'
+
+# %% ../../nbs/evaluation/03_report.ipynb #4e28d365
+def audit_html(results:Results) -> str:
+    "What the intervals of the best-ranking model held, by group."
+    a = (results.audits or {}).get(results.models[0])
+    if a is None or a.groups.empty: return 'Not audited: the backtest is of an earlier version, or has too few customers for groups.'
+    rows = a.groups.assign(customers=a.groups['customers'].astype(int)).rename(columns={'by': 'customers by', 'width': 'mean width'})
+    return _table(rows, {'customers': '{:,}', **dict.fromkeys(('inside', 'below', 'above'), '{:.1%}'), 'mean width': '{:,.2f}'})
+
+def draw_places(results:Results): # matplotlib Axes, or None where no model tells a distribution
+    "Where outcomes lie in the distributions of the best-ranking models, at most four."
+    from ulv_jax.evaluation.audit import plot_places
+    told = {m: results.audits[m] for m in results.models if m in (results.audits or {}) and np.isfinite(results.audits[m].places).all()}
+    return plot_places(dict([*told.items()][:4])) if told else None
 
 # %% ../../nbs/evaluation/03_report.ipynb #e6c92e03
 def top_users_html(results:Results, n:int=20) -> str:
