@@ -71,7 +71,7 @@ CURRENCY_COL = Annotated[Optional[str], typer.Option(help='Column with the curre
 ZONE = Annotated[Optional[str], typer.Option(help="The shop's clock, as Europe/Berlin: days and cutoffs begin at its midnight. Default: UTC.")]
 CURRENCY = Annotated[Optional[str], typer.Option(help='Currency, as EUR; written into every result. With --currency-col it must be the one found there.')]
 CUTOFF = Annotated[str, typer.Option(help='The instant before which everything is known, as 1998-01-01.', show_default=False)]
-END = Annotated[Optional[str], typer.Option(help="The instant before which everything is known. Default: the midnight after the log's last event.", show_default=False)]
+END = Annotated[Optional[str], typer.Option(help="The instant before which everything is known. Default: the midnight after the log's last event; refused where the last rows lie in the future or stand apart from the rest.", show_default=False)]
 HORIZON = Annotated[str, typer.Option(help='How far to forecast, in days, as 181D.', show_default=False)]
 SEED = Annotated[int, typer.Option(min=0, help='Seed of models that draw; the same seed gives the same forecasts.')]
 ORIGINS = Annotated[int, typer.Option(min=1, help='How many dates to judge at, the cutoff being the newest.')]
@@ -212,8 +212,8 @@ def backtest_command(
 
 # %% ../nbs/cli.ipynb #ca79c1ea
 def _fit(log, cutoff, horizon, fresh, state=None):
+    from ulv_jax.data.end import end_of_log
     from ulv_jax.data.snapshots import as_cutoff, training_snapshots
-    from ulv_jax.serving.bundle import end_of_log
     cutoff = as_cutoff(cutoff, log.time_zone) if cutoff else end_of_log(log)
     if state: fresh.keep_state(state)
     return fresh.fit(training_snapshots(log, cutoff, horizon, rehearsals=fresh.rehearses)), cutoff
@@ -311,10 +311,11 @@ def predict_command(
 
     Example: `ulv predict events.parquet --bundle my-bundle --out forecasts.csv`
     """
+    from ulv_jax.data.end import end_of_log
     from ulv_jax.data.events import read_events
     from ulv_jax.data.snapshots import snapshot
     from ulv_jax.models.base import steps_wanted
-    from ulv_jax.serving.bundle import check_own_columns, end_of_log, read_bundle
+    from ulv_jax.serving.bundle import check_own_columns, read_bundle
     if not Path(out).suffix: return _predict_parts(bundle, events, out, cutoff, horizon)
     _check_table_name(out)
     b = read_bundle(bundle)

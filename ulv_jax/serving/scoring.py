@@ -14,6 +14,7 @@ import pandas as pd
 from tqdm.auto import tqdm
 from .. import __version__
 from ..data.blocks import Block, Facts, block_ends, customers_in, facts_of, part_of, rows_between
+from ..data.end import end_of_log
 from ..data.errors import DataError
 from ..data.events import Events, read_events
 from ..data.snapshots import as_cutoff, as_horizon, check_cutoff
@@ -22,7 +23,7 @@ from ..evaluation.rolling import log_fingerprint
 from ..models.base import Forecaster, steps_wanted, with_inside
 from ..models.processes import is_first, own_mesh, rank_and_count, wait_for_all, while_all_live
 from ..models.training import Training
-from .bundle import Bundle, end_of_log, read_bundle
+from .bundle import Bundle, read_bundle
 
 # %% ../../nbs/serving/00a_scoring.ipynb #5c010041
 @dataclass(frozen=True)

@@ -1,0 +1,53 @@
+"What the command line says of a log before it uses it: where it ends, whether there is enough in it, and how clean it is."
+import json, subprocess, sys
+from pathlib import Path
+import numpy as np
+import pandas as pd
+import pytest
+
+def shop(n=300, days=540, seed=0):
+    "Customers who come every 30 days or so."
+    rng = np.random.default_rng(seed)
+    rows = [(f'C{u:03}', day) for u in range(n) for day in rng.uniform(0, days - 90) + np.append(0, np.cumsum(rng.exponential(30, 60))) if day < days]
+    log = pd.DataFrame(rows, columns=['user_id', 'day'])
+    return log.assign(timestamp=(pd.Timestamp('2024-01-01') + pd.to_timedelta(log['day'], 'D')).dt.floor('s'), value=rng.gamma(3, 15, len(log)).round(2)).drop(columns='day')
+
+LOG = shop()
+END = LOG['timestamp'].max().normalize() + pd.Timedelta(days=1)
+
+def ulv(*args, code=0):
+    "The command as it runs in a terminal; all in one process, since each imports JAX."
+    from typer.testing import CliRunner
+    from ulv_jax.cli import app
+    done = CliRunner().invoke(app, [*map(str, args)])
+    assert done.exit_code == code and 'Traceback' not in done.stderr, done.output + repr(done.exception)
+    if code == 2: assert done.stderr.startswith('ulv: ') and done.stderr.count('\n') == 1, done.stderr
+    return done.stdout if code == 0 else done.stderr
+
+def fit(log, out, *options, model='prior', code=0): return ulv('fit', log, '--horizon', '91D', '--model', model, '--out', out, *options, code=code)
+
+def wrong_in_one_row(**changes):
+    log = LOG.copy()
+    log.loc[0, list(changes)] = list(changes.values())
+    return log
+
+def test_a_log_whose_end_is_not_to_be_believed(tmp_path):
+    "One row of the year 2031, or of long after the rest: no cutoff, no forecast; with a cutoff it is the forecast without that row."
+    good, future = tmp_path/'good.parquet', tmp_path/'future.parquet'
+    LOG.iloc[1:].to_parquet(good), wrong_in_one_row(timestamp=pd.Timestamp('2131-05-05')).to_parquet(future)
+    fit(good, tmp_path/'b')
+    for code_of in (lambda: fit(future, tmp_path/'none', code=2), lambda: fit(future, tmp_path/'none', model='lightgbm', code=2),
+                    lambda: ulv('predict', future, '--bundle', tmp_path/'b', '--out', tmp_path/'none.csv', code=2), lambda: ulv('predict', future, '--bundle', tmp_path/'b', '--out', tmp_path/'none', code=2)):
+        said = code_of()
+        for words in ("1 row of 2131-05-05 (user 'C000')", 'future', f'the others end on {END - pd.Timedelta(days=1):%Y-%m-%d}', f'--cutoff {END:%Y-%m-%d}', '--clean'): assert words in said, said
+    assert not list(tmp_path.glob('none*'))
+    for log in (good, future): ulv('predict', log, '--bundle', tmp_path/'b', '--cutoff', f'{END:%Y-%m-%d}', '--out', tmp_path/f'{log.stem}.csv')
+    pd.testing.assert_frame_equal(*(pd.read_csv(tmp_path/f'{name}.csv') for name in ('good', 'future')))
+
+def test_a_row_far_from_the_rest(tmp_path):
+    wrong_in_one_row(timestamp=pd.Timestamp('2025-12-24')).to_parquet(tmp_path/'log.parquet')
+    said = fit(tmp_path/'log.parquet', tmp_path/'b', code=2)
+    assert "1 row of 2025-12-24 (user 'C000') stands apart, behind a long gap" in said and '--clean' not in said and not (tmp_path/'b').exists()
+    real = subprocess.run([Path(sys.executable).parent/'ulv', 'fit', tmp_path/'log.parquet', '--horizon', '91D', '--model', 'prior', '--out', tmp_path/'b'], capture_output=True, text=True)
+    assert (real.returncode, real.stderr) == (2, said)   # in a process of its own, too
+    fit(tmp_path/'log.parquet', tmp_path/'b', '--cutoff', f'{END:%Y-%m-%d}')
