@@ -51,3 +51,30 @@ def test_a_row_far_from_the_rest(tmp_path):
     real = subprocess.run([Path(sys.executable).parent/'ulv', 'fit', tmp_path/'log.parquet', '--horizon', '91D', '--model', 'prior', '--out', tmp_path/'b'], capture_output=True, text=True)
     assert (real.returncode, real.stderr) == (2, said)   # in a process of its own, too
     fit(tmp_path/'log.parquet', tmp_path/'b', '--cutoff', f'{END:%Y-%m-%d}')
+
+def test_too_little_to_learn_from(tmp_path):
+    "Refused with the reason, unless one insists; the prior is not; the bundle remembers it, and so does every forecast."
+    log = tmp_path/'log.parquet'
+    shop(40).to_parquet(log)
+    said = fit(log, tmp_path/'b', model='lightgbm', code=2)
+    for words in ("not enough in this log for 'lightgbm' to learn to forecast 91 days", 'buyers: 40 customers', '--model prior', '--anyway'): assert words in said, said
+    assert not (tmp_path/'b').exists()
+    for name, options in (('prior', ()), ('lightgbm', ('--anyway',))):
+        told = fit(log, tmp_path/name, *options, model=name)
+        assert 'There is NOT enough in this log' in told and '  fail  buyers: 40 customers; ' in told
+    assert json.loads((tmp_path/'prior'/'bundle.json').read_text())['sufficiency']['verdict'] == 'fail'
+    many = tmp_path/'many.parquet'
+    LOG.to_parquet(many)
+    for out in ('f.csv', 'parts'):
+        told = ulv('predict', many, '--bundle', tmp_path/'prior', '--out', tmp_path/out)
+        assert 'When the model was fitted: There is NOT enough' in told and told.count('  fail  buyers: 40 customers; ') == 1
+        assert ('There is just enough in this log' in told) == (out == 'f.csv'), told
+    told = ulv('backtest', log, '--cutoff', '2025-03-01', '--horizon', '91D', '--models', 'mean', '--quiet', '--out', tmp_path/'t')
+    assert 'There is NOT enough in this log to forecast 91 days from 2025-03-01' in told and (tmp_path/'t'/'leaderboard.json').exists()
+    told = ulv('backtest', log, '--cutoff', '2025-03-01', '--horizon', '91D', '--models', 'mean', '--origins', '2', '--quiet', '--out', tmp_path/'t2')
+    assert [line.split(' from ')[1][:10] for line in told.splitlines() if 'NOT enough' in line] == ['2025-03-01', '2024-11-30']
+
+def test_enough_is_one_line(tmp_path):
+    shop(1200).to_parquet(tmp_path/'log.parquet')
+    told = fit(tmp_path/'log.parquet', tmp_path/'b', model='persistence_rate')
+    assert 'There is enough in this log' in told and 'fail' not in told

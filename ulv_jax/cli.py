@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['LOG', 'USER', 'TIME', 'VALUE', 'EVENT', 'ITEM', 'ORDER', 'PURCHASE', 'KIND', 'COST', 'CURRENCY_COL', 'ZONE',
-           'CURRENCY', 'CUTOFF', 'END', 'HORIZON', 'SEED', 'ORIGINS', 'EVERY', 'SET', 'QUIET', 'app', 'clear_errors',
-           'backtest_command', 'fit_command', 'predict_command', 'report_command', 'demo_command', 'main']
+           'CURRENCY', 'CUTOFF', 'END', 'HORIZON', 'SEED', 'ORIGINS', 'EVERY', 'SET', 'QUIET', 'ANYWAY', 'app',
+           'clear_errors', 'backtest_command', 'fit_command', 'predict_command', 'report_command', 'demo_command',
+           'main']
 
 # %% ../nbs/cli.ipynb #d074e7f9
 import shlex, signal, sys
@@ -78,6 +79,7 @@ ORIGINS = Annotated[int, typer.Option(min=1, help='How many dates to judge at, t
 EVERY = Annotated[Optional[str], typer.Option(help='From one date to the one before it, in days, as 91D. Default: the horizon.', show_default=False)]
 SET = Annotated[Optional[list[str]], typer.Option('--set', metavar='NAME=VALUE', help='A setting of a network, such as head=process, n_hidden=32 or epochs=40; once for each. Where several models are asked for, with the name of its own: gru.head=process. A name that does not exist is refused with a list of those that do.', show_default=False)]
 QUIET = Annotated[bool, typer.Option('--quiet', help='No progress bars.')]
+ANYWAY = Annotated[bool, typer.Option('--anyway', help='Fit even if there is not enough in the log to learn from.')]
 
 # %% ../nbs/cli.ipynb #80778268
 def _read(events, columns, purchase, kind, currency):
@@ -169,10 +171,24 @@ def _write_all(result, events, out):
     write_report(out)
 
 # %% ../nbs/cli.ipynb #board0a1
+def _tell(result, out):
+    "What a backtest found, in the terminal."
+    _say(result.sufficiency)
+    typer.echo(_show(result.leaderboard))
+    for name, why in result.skipped.items(): typer.echo(f'{name} was left out: {why}')
+    typer.echo(f'written: {out}/leaderboard.json, {out}/predictions.parquet, {out}/report.html')
+
+# %% ../nbs/cli.ipynb #7e0196ae
+def _at_each(log, origins, horizon):
+    "What the log can tell at each origin, the newest first."
+    from ulv_jax.data.sufficiency import sufficiency
+    return [sufficiency(log, o.cutoff, horizon).to_dict() for o in reversed(origins)]
+
 def _roll(log, cutoff, horizon, models, seed, out, origins, every, quiet, settings):
     from ulv_jax.evaluation.rolling import REFERENCES, last_origins, rolling_backtest
     from ulv_jax.evaluation.standing import leaderboard, write_standing
-    result = rolling_backtest(log, last_origins(log, cutoff, horizon, origins, every), (horizon,), models, (seed,), folder=out/'forecasts', progress=not quiet, settings=settings)
+    for told in _at_each(log, dates := last_origins(log, cutoff, horizon, origins, every), horizon): _say(told)
+    result = rolling_backtest(log, dates, (horizon,), models, (seed,), folder=out/'forecasts', progress=not quiet, settings=settings)
     judged = [m for m in models if m in {k[2] for k in result.files}] or [result.scores['model'].iloc[0]]
     said = write_standing(result, out, next((m for m in ('ensemble', *judged) if m in judged and m not in REFERENCES), judged[-1]))
     typer.echo(_show(leaderboard(result.scores).droplevel(0).reset_index().drop(columns=['rank_spearman', 'predict_seconds'])))
@@ -206,17 +222,32 @@ def backtest_command(
     if origins > 1: return _roll(log, cutoff, horizon, chosen, seed, out, origins, every, quiet, settings)
     result = backtest(log, cutoff, horizon, chosen, seed, progress=not quiet, title=Path(events).name, settings=settings)
     _write_all(result, log, out)
-    typer.echo(_show(result.leaderboard))
-    for name, why in result.skipped.items(): typer.echo(f'{name} was left out: {why}')
-    typer.echo(f'written: {out}/leaderboard.json, {out}/predictions.parquet, {out}/report.html')
+    _tell(result, out)
 
 # %% ../nbs/cli.ipynb #ca79c1ea
 def _fit(log, cutoff, horizon, fresh, state=None):
-    from ulv_jax.data.end import end_of_log
-    from ulv_jax.data.snapshots import as_cutoff, training_snapshots
-    cutoff = as_cutoff(cutoff, log.time_zone) if cutoff else end_of_log(log)
+    from ulv_jax.data.snapshots import training_snapshots
     if state: fresh.keep_state(state)
-    return fresh.fit(training_snapshots(log, cutoff, horizon, rehearsals=fresh.rehearses)), cutoff
+    return fresh.fit(training_snapshots(log, cutoff, horizon, rehearsals=fresh.rehearses))
+
+def _cutoff(log, cutoff):
+    from ulv_jax.data.end import end_of_log
+    from ulv_jax.data.snapshots import as_cutoff, check_cutoff
+    cutoff = as_cutoff(cutoff, log.time_zone) if cutoff else end_of_log(log)
+    check_cutoff(log, cutoff)
+    return cutoff
+
+def _say(told):
+    from ulv_jax.data.sufficiency import in_short
+    for line in in_short(told): typer.echo(line)
+
+def _enough(log, cutoff, horizon, fresh, anyway):
+    "What the log can tell about the horizon, said; refused where a model would learn from too little."
+    from ulv_jax.data.sufficiency import check_enough, sufficiency
+    told = sufficiency(log, cutoff, horizon)
+    if fresh.learns and not anyway: check_enough(told, fresh.name)
+    _say(told.to_dict())
+    return told.to_dict()
 
 # %% ../nbs/cli.ipynb #7533af63
 def _state_folder(fresh, asked, out):
@@ -253,12 +284,14 @@ def fit_command(
     out:Annotated[str, typer.Option(help='Folder for the bundle.', show_default=False)],
     user_col:USER='user_id', time_col:TIME='timestamp', value_col:VALUE='value', event_col:EVENT=None, item_col:ITEM=None, order_col:ORDER=None,
     cost_col:COST=None, currency_col:CURRENCY_COL=None, time_zone:ZONE=None,
-    purchase:PURCHASE='purchase', value_kind:KIND='net', currency:CURRENCY=None, cutoff:END=None,
+    purchase:PURCHASE='purchase', value_kind:KIND='net', currency:CURRENCY=None, cutoff:END=None, anyway:ANYWAY=False,
     model:Annotated[str, typer.Option(help='Name of the model.')]='ensemble', given:SET=None, seed:SEED=0,
     checkpoint:Annotated[Optional[str], typer.Option(help="Folder for the state of a network while it learns, or for the members of an ensemble that are finished: after Ctrl-C the same command goes on from there. Default: the folder of --out with '-unfinished' behind its name.", show_default=False)]=None):
     """Fit one model on everything known before the cutoff, and write a bundle.
 
-    The bundle is a folder of JSON and safetensors: the model, the names of the columns, the value contract, versions, and a fingerprint of the log. It holds no user's rows, and opening it runs no code. `ulv predict` uses it.
+    First it says whether there is enough in the log. If there is not, a model that learns from it is refused, unless you say **--anyway**; the model `prior` is fitted to no log, and is not refused.
+
+    The bundle is a folder of JSON and safetensors: the model, the names of the columns, the value contract, versions, a fingerprint of the log, and whether there was enough in it. It holds no user's rows, and opening it runs no code. `ulv predict` uses it.
 
     A network that is stopped by Ctrl-C goes on after its last whole epoch when the same command is given again, and an ensemble after the last member that was finished; both end as if they had not been stopped.
 
@@ -269,8 +302,9 @@ def fit_command(
     fresh = _forecaster(model, seed, given)
     state = _state_folder(fresh, checkpoint, out)
     log = _read(events, columns, purchase, value_kind, currency)
-    fitted, at = _fit_or_say(log, cutoff, horizon, fresh, state)
-    write_bundle(fitted, columns, log, out, cutoff=at)
+    enough = _enough(log, at := _cutoff(log, cutoff), horizon, fresh, anyway)
+    fitted = _fit_or_say(log, at, horizon, fresh, state)
+    write_bundle(fitted, columns, log, out, cutoff=at, enough=enough)
     _forget(state)
     for name, why in getattr(fitted, 'skipped_', {}).items(): typer.echo(f'{name} was left out: {why}')
     typer.echo(f'{model}, fitted on what was known before {at:%Y-%m-%d}; written: {out}/bundle.json')
@@ -293,7 +327,7 @@ def _predict_parts(bundle, events, out, cutoff, horizon):
     b = read_bundle(bundle)
     scoring = plan_scoring(b, events, cutoff=cutoff, horizon=horizon)
     write_parts(scoring, _folder(out))
-    for line in b.surprises(scoring.events): typer.echo(line)
+    for line in [*b.remembers(), *b.surprises(scoring.events)]: typer.echo(line)
     typer.echo(f'{scoring.customers} customers, {scoring.horizon.days} days from {scoring.cutoff:%Y-%m-%d}; written: {len(scoring)} parts in {out}')
 
 # %% ../nbs/cli.ipynb #74723559
@@ -307,13 +341,13 @@ def predict_command(
     horizon:Annotated[Optional[str], typer.Option(help="How far to forecast, in days. Default: the horizon of the bundle.", show_default=False)]=None):
     """Forecast every customer of a log with a fitted bundle.
 
-    The log is read with the column names and the value contract that the bundle holds. One row a customer: expected value over the horizon, a 90 % interval, and what else the model knows; a column it knows nothing of is empty.
+    The log is read with the column names and the value contract that the bundle holds. The command says whether there is enough in it, and whether there was when the model was fitted. One row a customer: expected value over the horizon, a 90 % interval, and what else the model knows; a column it knows nothing of is empty.
 
     Example: `ulv predict events.parquet --bundle my-bundle --out forecasts.csv`
     """
-    from ulv_jax.data.end import end_of_log
     from ulv_jax.data.events import read_events
     from ulv_jax.data.snapshots import snapshot
+    from ulv_jax.data.sufficiency import in_short, sufficiency
     from ulv_jax.models.base import steps_wanted
     from ulv_jax.serving.bundle import check_own_columns, read_bundle
     if not Path(out).suffix: return _predict_parts(bundle, events, out, cutoff, horizon)
@@ -321,9 +355,10 @@ def predict_command(
     b = read_bundle(bundle)
     log = read_events(events, **b.read_kwargs())
     check_own_columns(b, log)
-    now = snapshot(log, cutoff or end_of_log(log), horizon or f'{b.about["horizon_days"]}D', labels=False, max_length=steps_wanted(b.model))
+    now = snapshot(log, _cutoff(log, cutoff), horizon or f'{b.about["horizon_days"]}D', labels=False, max_length=steps_wanted(b.model))
     _write_table(b.model.predict(now), out)
-    for line in b.surprises(log): typer.echo(line)
+    told = in_short(sufficiency(log, now.cutoff, now.horizon).to_dict())
+    for line in [*told, *b.remembers(told), *b.surprises(log)]: typer.echo(line)
     typer.echo(f'{len(now)} customers, {now.horizon.days} days from {now.cutoff:%Y-%m-%d}; written: {out}')
 
 # %% ../nbs/cli.ipynb #88652b54
@@ -341,7 +376,7 @@ def report_command(results:Annotated[str, typer.Argument(help='Folder that `ulv 
 def _forecast_future(log, columns, out, seed, metrics):
     from ulv_jax.data.snapshots import snapshot
     from ulv_jax.serving.bundle import write_bundle
-    model, at = _fit(log, None, '91D', _forecaster('ensemble', seed))
+    model = _fit(log, at := _cutoff(log, None), '91D', _forecaster('ensemble', seed))
     write_bundle(model, columns, log, out/'bundle', cutoff=at, metrics=metrics)
     forecast = model.predict(snapshot(log, at, '91D', labels=False))
     for name in ('forecasts.parquet', 'forecasts.csv'): _write_table(forecast, out/name)

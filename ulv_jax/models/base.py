@@ -72,7 +72,7 @@ def _tails(actual):
 class Forecaster:
     "Learns from snapshots whose outcome is known, and forecasts each user's value at another."
     name, progress = None, True   # a bar while it learns, for families that take their time
-    rehearses = False             # wants rehearsals beside its snapshots
+    rehearses, learns = False, True   # wants rehearsals beside its snapshots; learns from the log, which little in it would spoil
 
     def __init__(self, seed:int=0): self.seed = seed
 

@@ -16,6 +16,7 @@ from ..data.columns import arguments
 from ..data.end import end_of_log
 from ..data.errors import DataError
 from ..data.events import Columns, Events, read_events
+from ..data.sufficiency import in_short, sufficiency
 from ..data.value import Value
 from ..data.whole import whole
 from ..models.base import Forecaster, load_forecaster, save_forecaster
@@ -32,6 +33,11 @@ def kinds_of(events:Events) -> dict: # kind -> rows, sorted by kind
     "The kinds of event in a log."
     counts = events.table.event.value_counts(name='rows').execute()
     return {kind: int(rows) for kind, rows in sorted(zip(counts['event'], counts['rows']))}
+
+def _remembers(bundle, now):
+    "Lines on whether there was enough in the log of the fit, unless they are said of the log of now."
+    then = bundle.about.get('sufficiency')   # bundles of before have none
+    return [] if not then or then['said'] == [*now] or now and then['verdict'] == 'pass' else ['When the model was fitted: ' + then['said'][0], *then['said'][1:]]
 
 def _surprises(bundle, events):
     "Sentences on what is in a log and was in none that the model learnt from."
@@ -55,6 +61,7 @@ class Bundle:
         return arguments(self.columns) | {'value': self.value, 'purchase': self.about['purchase']}
 
     def surprises(self, events:Events) -> list: return _surprises(self, events)
+    def remembers(self, now:list=()) -> list: return _remembers(self, now)
 
 # %% ../../nbs/serving/00_bundle.ipynb #78fd4ed5
 PACKAGES = ('jax', 'flax', 'optax', 'numpy', 'pandas', 'ibis-framework')
@@ -68,12 +75,14 @@ def write_bundle(
     *,
     cutoff:pd.Timestamp,   # the model knows what was before it
     metrics:dict|None=None,  # row of a backtest's leaderboard, if there was one
+    enough:dict|None=None,   # `Sufficiency.to_dict()` of the log; None: asked here
 ) -> Path: # the directory
     "Write a fitted model with all that is needed to use it again; of several processes, the first writes."
     from ulv_jax.models.processes import is_first, wait_for_all, while_all_live   # JAX: not needed to read a bundle
+    enough = enough or sufficiency(events, cutoff, model.horizon_days_).to_dict()
     about = dict(format=FORMAT, ulv_jax=__version__, python=platform.python_version(), packages={p: version(p) for p in PACKAGES},
                  columns=asdict(columns), purchase=events.purchase, cutoff=str(cutoff), horizon_days=model.horizon_days_, metrics=metrics or {},
-                 own_columns=[name for name, _ in events.more],
+                 own_columns=[name for name, _ in events.more], sufficiency=dict(verdict=enough['verdict'], said=in_short(enough)),
                  log=dict(fingerprint=fingerprint(events), rows=events.n_rows, users=events.n_users, first=str(events.first), last=str(events.last), kinds=kinds_of(events)))
     if is_first():
         with whole(out) as part:
