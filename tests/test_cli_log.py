@@ -78,3 +78,48 @@ def test_enough_is_one_line(tmp_path):
     shop(1200).to_parquet(tmp_path/'log.parquet')
     told = fit(tmp_path/'log.parquet', tmp_path/'b', model='persistence_rate')
     assert 'There is enough in this log' in told and 'fail' not in told
+
+def dirty():
+    "Half of the rows of every customer have a space behind the id, and 41 rows have none."
+    log = LOG.copy()
+    log.loc[::2, 'user_id'] += ' '
+    log.loc[:40, 'user_id'] = None
+    return log
+
+def test_a_log_that_was_cleaned_is_cleaned_again(tmp_path):
+    log = tmp_path/'log.parquet'
+    dirty().to_parquet(log)
+    said = f'Quality: rows set aside at reading 41 (no user 41); --clean would repair {len(LOG)//2 - 20:,} (spaces around the user '
+    raw, clean = fit(log, tmp_path/'raw'), fit(log, tmp_path/'clean', '--clean')
+    assert said in raw and 'Quality: cleaned; rows set aside 41 (no user 41), repaired' in clean, raw + clean
+    def customers(name, out, *options):
+        told = ulv('predict', log, '--bundle', tmp_path/name, '--out', tmp_path/out, *options)
+        return int(told.splitlines()[-1].split()[0]), told
+    n, twice = customers('clean', 'f.csv')[0], customers('raw', 'r.csv')[0]
+    assert n <= 300 < twice and customers('clean', 'f')[0] == n and customers('raw', 'r', '--clean')[0] == n
+    assert 'was cleaned, and this one is not cleaned' in customers('clean', 'u.csv', '--no-clean')[1]
+    assert f'{len(dirty()):,} rows' in ulv('quality', log, '--out', tmp_path/'q') and (tmp_path/'q'/'quality.html').exists()
+    backtest = lambda *options: ulv('backtest', log, '--cutoff', '2025-03-01', '--horizon', '91D', '--models', 'mean', '--quiet', '--out', tmp_path/'t', *options)
+    assert said in backtest() and 'Quality: cleaned' in backtest('--clean')
+    assert len(pd.read_parquet(tmp_path/'t'/'predictions.parquet')) <= 300
+
+def test_a_bundle_written_in_python_says_that_its_log_was_cleaned(tmp_path):
+    from ulv_jax.data.columns import Columns
+    from ulv_jax.data.events import read_events
+    from ulv_jax.data.quality import clean, quality_report
+    from ulv_jax.data.rules import Limits
+    from ulv_jax.data.snapshots import snapshot, training_snapshots
+    from ulv_jax.models.base import make_forecaster
+    from ulv_jax.serving.bundle import end_of_log, write_bundle
+    log = tmp_path/'log.parquet'
+    dirty().to_parquet(log)
+    events = read_events(log)
+    usual, own = clean(events), clean(events, quality_report(events, limits=Limits(no_user=('C001',))))
+    model = make_forecaster('persistence_rate').fit(training_snapshots(usual, end_of_log(usual), '91D'))
+    for name, cleaned in (('usual', usual), ('own', own)): write_bundle(model, Columns(), cleaned, tmp_path/name, cutoff=end_of_log(usual))
+    told = ulv('predict', log, '--bundle', tmp_path/'usual', '--out', tmp_path/'f.csv')
+    expected = model.predict(snapshot(usual, end_of_log(usual), '91D', labels=False))
+    assert told.splitlines()[-1].startswith(f'{len(expected)} customers')
+    np.testing.assert_allclose(pd.read_csv(tmp_path/'f.csv')['ulv'], expected['ulv'])
+    said = ulv('predict', log, '--bundle', tmp_path/'own', '--out', tmp_path/'o.csv', code=2)
+    assert 'cleaned by rules of its own' in said and '--no-clean' in said and not (tmp_path/'o.csv').exists()

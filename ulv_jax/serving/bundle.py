@@ -16,6 +16,7 @@ from ..data.columns import arguments
 from ..data.end import end_of_log
 from ..data.errors import DataError
 from ..data.events import Columns, Events, read_events
+from ..data.quality import clean
 from ..data.sufficiency import in_short, sufficiency
 from ..data.value import Value
 from ..data.whole import whole
@@ -43,7 +44,21 @@ def _surprises(bundle, events):
     "Sentences on what is in a log and was in none that the model learnt from."
     known, now = bundle.about['log'].get('kinds'), kinds_of(events)
     new = {k: n for k, n in now.items() if known is not None and k not in known}
-    return [f"the model has never seen events of the kind '{k}' ({n:,} rows): they count as another kind; fit again to learn from them" for k, n in new.items()]
+    return _otherwise_cleaned(bundle, events) + [f"the model has never seen events of the kind '{k}' ({n:,} rows): they count as another kind; fit again to learn from them" for k, n in new.items()]
+
+# %% ../../nbs/serving/00_bundle.ipynb #e63b10a8
+def _read_like(bundle, log, cleaned):
+    then = bundle.about.get('cleaned')   # bundles of before do not say
+    if isinstance(log, Events):
+        if then and not log.cleaned and cleaned is None: raise DataError('the model was fitted on a cleaned log, and this one is not: give clean(events), or say that it is meant, with cleaned=False')
+        return clean(log) if cleaned and not log.cleaned else log
+    if then == 'own' and cleaned is None: raise DataError('the model was fitted on a log that was cleaned by rules of its own, which no bundle holds: clean this one in Python in the same way, or say --clean (the usual rules) or --no-clean')
+    events = read_events(log, **bundle.read_kwargs())
+    return clean(events) if (then if cleaned is None else cleaned) else events
+
+def _otherwise_cleaned(bundle, events):
+    if 'cleaned' not in bundle.about or bool(bundle.about['cleaned']) == bool(events.cleaned): return []
+    return [f"the model was fitted on a log that was {'' if bundle.about['cleaned'] else 'not '}cleaned, and this one is {'' if events.cleaned else 'not '}cleaned: their customers may be counted differently"]
 
 # %% ../../nbs/serving/00_bundle.ipynb #4f192d7c
 @dataclass(frozen=True)
@@ -62,6 +77,7 @@ class Bundle:
 
     def surprises(self, events:Events) -> list: return _surprises(self, events)
     def remembers(self, now:list=()) -> list: return _remembers(self, now)
+    def read(self, log, cleaned:bool|None=None) -> Events: return _read_like(self, log, cleaned)   # None: as the log of the fit
 
 # %% ../../nbs/serving/00_bundle.ipynb #78fd4ed5
 PACKAGES = ('jax', 'flax', 'optax', 'numpy', 'pandas', 'ibis-framework')
@@ -82,7 +98,7 @@ def write_bundle(
     enough = enough or sufficiency(events, cutoff, model.horizon_days_).to_dict()
     about = dict(format=FORMAT, ulv_jax=__version__, python=platform.python_version(), packages={p: version(p) for p in PACKAGES},
                  columns=asdict(columns), purchase=events.purchase, cutoff=str(cutoff), horizon_days=model.horizon_days_, metrics=metrics or {},
-                 own_columns=[name for name, _ in events.more], sufficiency=dict(verdict=enough['verdict'], said=in_short(enough)),
+                 own_columns=[name for name, _ in events.more], cleaned=events.cleaned, sufficiency=dict(verdict=enough['verdict'], said=in_short(enough)),
                  log=dict(fingerprint=fingerprint(events), rows=events.n_rows, users=events.n_users, first=str(events.first), last=str(events.last), kinds=kinds_of(events)))
     if is_first():
         with whole(out) as part:
