@@ -89,7 +89,7 @@ def dirty():
 def test_a_log_that_was_cleaned_is_cleaned_again(tmp_path):
     log = tmp_path/'log.parquet'
     dirty().to_parquet(log)
-    said = f'Quality: rows set aside at reading 41 (no user 41); --clean would repair {len(LOG)//2 - 20:,} (spaces around the user '
+    said = f'Quality: rows set aside at reading 41 (no user 41); --clean would repair {dirty()["user_id"].str.endswith(" ").sum():,} (spaces around the user '
     raw, clean = fit(log, tmp_path/'raw'), fit(log, tmp_path/'clean', '--clean')
     assert said in raw and 'Quality: cleaned; rows set aside 41 (no user 41), repaired' in clean, raw + clean
     def customers(name, out, *options):
@@ -123,3 +123,27 @@ def test_a_bundle_written_in_python_says_that_its_log_was_cleaned(tmp_path):
     np.testing.assert_allclose(pd.read_csv(tmp_path/'f.csv')['ulv'], expected['ulv'])
     said = ulv('predict', log, '--bundle', tmp_path/'own', '--out', tmp_path/'o.csv', code=2)
     assert 'cleaned by rules of its own' in said and '--no-clean' in said and not (tmp_path/'o.csv').exists()
+
+def test_users_without_a_forecast_are_counted(tmp_path):
+    views = pd.DataFrame({'user_id': [f'V{u}' for u in range(170)], 'timestamp': END - pd.Timedelta(days=9), 'event': 'view'})
+    pd.concat([LOG.assign(event='purchase'), views]).to_parquet(tmp_path/'log.parquet')
+    fit(tmp_path/'log.parquet', tmp_path/'b', '--event-col', 'event')
+    for out in ('f.csv', 'parts'): assert '170 users never bought before the cutoff and have no forecast' in ulv('predict', tmp_path/'log.parquet', '--bundle', tmp_path/'b', '--out', tmp_path/out)
+    assert 'never bought' not in ulv('predict', tmp_path/'log.parquet', '--bundle', tmp_path/'b', '--out', tmp_path/'g.csv', '--cutoff', f'{END - pd.Timedelta(days=10):%Y-%m-%d}')
+
+def test_several_origins_keep_the_checks(tmp_path):
+    log, out = tmp_path/'log.parquet', tmp_path/'t'
+    dirty().to_parquet(log)
+    ulv('backtest', log, '--cutoff', '2025-03-01', '--horizon', '91D', '--models', 'mean', '--origins', '2', '--quiet', '--out', out)
+    told = json.loads((out/'sufficiency.json').read_text())
+    assert told['cutoff'][:10] == '2025-03-01' and [t['cutoff'][:10] for t in told['earlier']] == ['2024-11-30']
+    assert {r['rule']: r['rows'] for r in json.loads((out/'quality.json').read_text())}['no user'] == len(pd.read_parquet(out/'quarantine.parquet')) == 41
+    said = ulv('report', out, code=2)
+    assert 'several origins' in said and 'verdict.txt' in said and 'leaderboard.json is missing' not in said
+
+def test_a_cutoff_is_year_month_day(tmp_path):
+    log = tmp_path/'log.parquet'
+    LOG.to_parquet(log)
+    for cutoff in ('01.03.2025', '13.03.2025', '3/1/2025'):
+        assert f"the cutoff '{cutoff}' is not a date as year-month-day" in ulv('backtest', log, '--cutoff', cutoff, '--horizon', '91D', '--models', 'mean', '--quiet', '--out', tmp_path/'t', code=2)
+    assert 'judged at the cutoff 2025-03-01 00:00:00, over 91 days' in ulv('backtest', log, '--cutoff', '2025-03-01', '--horizon', '91D', '--models', 'mean', '--quiet', '--out', tmp_path/'t')

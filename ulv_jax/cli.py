@@ -189,11 +189,22 @@ def _write_all(result, events, out):
 def _tell(result, out):
     "What a backtest found, in the terminal."
     _say(result.sufficiency)
+    typer.echo(f"judged at the cutoff {result.run['cutoff']}, over {result.run['horizon_days']:g} days")
     typer.echo(_show(result.leaderboard))
     _left_out(result.skipped)
     typer.echo(f'written: {out}/leaderboard.json, {out}/predictions.parquet, {out}/report.html')
 
 # %% ../nbs/cli.ipynb #7e0196ae
+def _write_checks(log, told, out):
+    "quality.json and sufficiency.json (of the newest origin, with the others inside it), and the rows set aside."
+    import json
+    from ulv_jax.data.quality import write_quarantine
+    from ulv_jax.data.whole import whole
+    newest = told[0] | {'earlier': [{k: t[k] for k in ('cutoff', 'verdict', 'sentence')} for t in told[1:]]}
+    with whole(out) as part:
+        for name, content in {'quality': log.quality.to_dict('records'), 'sufficiency': newest}.items(): (part/f'{name}.json').write_text(json.dumps(content, indent=1, default=str))
+    if log.aside.count().execute(): write_quarantine(log, out/'quarantine.parquet')
+
 def _at_each(log, origins, horizon):
     "What the log can tell at each origin, the newest first."
     from ulv_jax.data.sufficiency import sufficiency
@@ -202,13 +213,14 @@ def _at_each(log, origins, horizon):
 def _roll(log, cutoff, horizon, models, seed, out, origins, every, quiet, settings):
     from ulv_jax.evaluation.rolling import REFERENCES, last_origins, rolling_backtest
     from ulv_jax.evaluation.standing import leaderboard, write_standing
-    for told in _at_each(log, dates := last_origins(log, cutoff, horizon, origins, every), horizon): _say(told)
+    for t in (told := _at_each(log, dates := last_origins(log, cutoff, horizon, origins, every), horizon)): _say(t)
     result = rolling_backtest(log, dates, (horizon,), models, (seed,), folder=out/'forecasts', progress=not quiet, settings=settings)
     judged = [m for m in models if m in {k[2] for k in result.files}] or [result.scores['model'].iloc[0]]
+    _write_checks(log, told, out)
     said = write_standing(result, out, next((m for m in ('ensemble', *judged) if m in judged and m not in REFERENCES), judged[-1]))
     typer.echo(_show(leaderboard(result.scores).droplevel(0).reset_index().drop(columns=['rank_spearman', 'predict_seconds'])))
     for row in result.skipped.itertuples(): typer.echo(f'{row.model} was left out at {row.cutoff:%Y-%m-%d}: {row.why}')
-    typer.echo(f'{said}\nwritten: {out}/standings.json, {out}/differences.json, {out}/verdict.txt')
+    typer.echo(f'{said}\nwritten: {out}/standings.json, {out}/differences.json, {out}/verdict.txt, {out}/quality.json, {out}/sufficiency.json')
 
 # %% ../nbs/cli.ipynb #cd46c348
 @app.command('backtest')
@@ -227,7 +239,7 @@ def backtest_command(
 
     Writes into the folder: **leaderboard.json** (one row a model), **predictions.parquet** (one row a model and user), **report.html** (open it in a browser), run.json, quality.json and sufficiency.json (is there enough in the log?); quarantine.parquet if rows were set aside.
 
-    With **--origins** 3 the same is asked at the cutoff and at two earlier dates, with the reference models always among them. The folder then holds scores.parquet, standings.json, differences.json and verdict.txt, and every forecast in forecasts/: a run that was stopped goes on from there.
+    With **--origins** 3 the same is asked at the cutoff and at two earlier dates, with the reference models always among them. The folder then holds scores.parquet, standings.json, differences.json and verdict.txt, quality.json, sufficiency.json and perhaps quarantine.parquet as above, and every forecast in forecasts/: a run that was stopped goes on from there.
 
     Example: `ulv backtest cdnow.parquet --user-col customer_id --time-col date --value-col dollar_value --cutoff 1998-01-01 --horizon 181D --out cdnow`; a network with a head of its own beside others: `--models pareto_nbd,gru --set gru.head=process`
     """
@@ -317,14 +329,12 @@ def fit_command(
     """
     from ulv_jax.serving.bundle import write_bundle
     out, columns = _folder(out), _columns(user_col, time_col, value_col, event_col, item_col, order_col, cost_col, currency_col, time_zone)
-    fresh = _forecaster(model, seed, given)
-    state = _state_folder(fresh, checkpoint, out)
+    state = _state_folder(fresh := _forecaster(model, seed, given), checkpoint, out)
     log = _open(events, columns, purchase, value_kind, currency, cleaned)
     enough = _enough(log, at := _cutoff(log, cutoff), horizon, fresh, anyway)
     fitted = _fit_or_say(log, at, horizon, fresh, state)
     write_bundle(fitted, columns, log, out, cutoff=at, enough=enough)
-    _forget(state)
-    _left_out(getattr(fitted, 'skipped_', {}))
+    _forget(state); _left_out(getattr(fitted, 'skipped_', {}))
     typer.echo(f'{model}, fitted on what was known before {at:%Y-%m-%d}; written: {out}/bundle.json')
 
 # %% ../nbs/cli.ipynb #e6477360
@@ -339,11 +349,17 @@ def _write_table(frame, out):
     with whole(out.parent) as part: frame.to_csv(part/out.name) if out.suffix == '.csv' else frame.to_parquet(part/out.name)
 
 # %% ../nbs/cli.ipynb #5c0100c2
+def _without(log, cutoff, customers):
+    "A line on users who have no forecast, since they never bought before the cutoff."
+    from ulv_jax.data.features import before
+    n = (log.n_users if cutoff > log.last else int(before(log, cutoff).user_id.nunique().execute())) - customers
+    return [f'{n:,} user{"s" if n > 1 else ""} never bought before the cutoff and ha{"ve" if n > 1 else "s"} no forecast'] if n else []
+
 def _predict_parts(b, events, out, cutoff, horizon, cleaned):
     from ulv_jax.serving.scoring import plan_scoring, write_parts
     scoring = plan_scoring(b, _glance(b.read(events, cleaned)), cutoff=cutoff, horizon=horizon, cleaned=False)   # it was said how
     write_parts(scoring, _folder(out))
-    for line in [*b.remembers(), *b.surprises(scoring.events)]: typer.echo(line)
+    for line in [*b.remembers(), *b.surprises(scoring.events), *_without(scoring.events, scoring.cutoff, scoring.customers)]: typer.echo(line)
     typer.echo(f'{scoring.customers} customers, {scoring.horizon.days} days from {scoring.cutoff:%Y-%m-%d}; written: {len(scoring)} parts in {out}')
 
 # %% ../nbs/cli.ipynb #74723559
@@ -356,7 +372,7 @@ def predict_command(
     cutoff:END=None,
     horizon:Annotated[Optional[str], typer.Option(help="How far to forecast, in days. Default: the horizon of the bundle.", show_default=False)]=None,
     cleaned:Annotated[Optional[bool], typer.Option('--clean/--no-clean', help='Clean the log by the quality rules first, or not. Default: as the log of the fit was.', show_default=False)]=None):
-    """Forecast every customer of a log with a fitted bundle.
+    """Forecast every customer of a log, each user with a purchase before the cutoff, with a fitted bundle.
 
     The log is read with the column names and the value contract that the bundle holds. It is cleaned if the log of the fit was. The command says whether there is enough in it, and whether there was when the model was fitted. One row a customer: expected value over the horizon, a 90 % interval, and what else the model knows; a column it knows nothing of is empty.
 
@@ -373,7 +389,7 @@ def predict_command(
     now = snapshot(log, _cutoff(log, cutoff), horizon or f'{b.about["horizon_days"]}D', labels=False, max_length=steps_wanted(b.model))
     _write_table(b.model.predict(now), out)
     told = in_short(sufficiency(log, now.cutoff, now.horizon).to_dict())
-    for line in [*told, *b.remembers(told), *b.surprises(log)]: typer.echo(line)
+    for line in [*told, *b.remembers(told), *b.surprises(log), *_without(log, now.cutoff, len(now))]: typer.echo(line)
     typer.echo(f'{len(now)} customers, {now.horizon.days} days from {now.cutoff:%Y-%m-%d}; written: {out}')
 
 # %% ../nbs/cli.ipynb #3f070022
