@@ -388,8 +388,7 @@ def predict_command(
     check_own_columns(b, log := _glance(b.read(events, cleaned)))
     now = snapshot(log, _cutoff(log, cutoff), horizon or f'{b.about["horizon_days"]}D', labels=False, max_length=steps_wanted(b.model))
     _write_table(b.model.predict(now), out)
-    told = in_short(sufficiency(log, now.cutoff, now.horizon).to_dict())
-    for line in [*told, *b.remembers(told), *b.surprises(log), *_without(log, now.cutoff, len(now))]: typer.echo(line)
+    for line in [*(told := in_short(sufficiency(log, now.cutoff, now.horizon).to_dict())), *b.remembers(told), *b.surprises(log), *_without(log, now.cutoff, len(now))]: typer.echo(line)
     typer.echo(f'{len(now)} customers, {now.horizon.days} days from {now.cutoff:%Y-%m-%d}; written: {out}')
 
 # %% ../nbs/cli.ipynb #3f070022
