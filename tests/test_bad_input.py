@@ -43,7 +43,7 @@ def done(tmp_path_factory):
 
 def commands(folder, log='log.parquet'):
     yield 'backtest', folder/log, '--cutoff', '2023-09-01', '--horizon', '60D', '--models', 'mean', '--quiet', '--out', folder/'out'
-    yield 'fit', folder/log, '--horizon', '30D', '--model', 'persistence_rate', '--out', folder/'bundle'
+    yield 'fit', folder/log, '--horizon', '30D', '--model', 'persistence_rate', '--anyway', '--out', folder/'bundle'
     for name in ('forecasts.csv', 'forecasts.parquet'): yield 'predict', folder/log, '--bundle', folder/'bundle', '--out', folder/name
 
 def test_a_disk_that_fills_leaves_yesterdays_files(done):
@@ -152,7 +152,7 @@ def test_a_kind_of_event_never_seen_in_training(tmp_path):
     wishes = log.iloc[:30].assign(event='Wish list', value=None)
     pd.concat([log, wishes]).to_parquet(tmp_path/'new.parquet', index=False)
     use = lambda name: ('predict', tmp_path/name, '--bundle', tmp_path/'bundle', '--out', tmp_path/'forecasts.parquet')
-    fit, same, new = ulv(('fit', tmp_path/'old.parquet', '--event-col', 'event', '--horizon', '30D', '--model', 'lightgbm', '--out', tmp_path/'bundle'), use('old.parquet'), use('new.parquet'))
+    fit, same, new = ulv(('fit', tmp_path/'old.parquet', '--event-col', 'event', '--horizon', '30D', '--model', 'lightgbm', '--anyway', '--out', tmp_path/'bundle'), use('old.parquet'), use('new.parquet'))
     assert fit[0] == same[0] == new[0] == 0, fit + same + new
     assert "never seen events of the kind 'wish list' (30 rows)" in new[1] and 'never seen' not in same[1]
     assert pd.read_parquet(tmp_path/'forecasts.parquet')['ulv'].notna().all()

@@ -107,7 +107,7 @@ def test_settings_that_cannot_be_are_one_sentence_each(tmp_path):
 
 def test_what_is_set_is_in_the_bundle(tmp_path):
     TEXT.to_csv(tmp_path/'log.csv', index=False)
-    done = subprocess.run([ULV, 'fit', str(tmp_path/'log.csv'), '--user-col', 'customer', '--time-col', 'when', '--value-col', 'paid', '--horizon', '60D', '--model', 'gru', '--out', str(tmp_path/'b'),
+    done = subprocess.run([ULV, 'fit', str(tmp_path/'log.csv'), '--user-col', 'customer', '--time-col', 'when', '--value-col', 'paid', '--horizon', '60D', '--model', 'gru', '--anyway', '--out', str(tmp_path/'b'),
                            '--set', 'head=process', '--set', 'n_hidden=8', '--set', 'epochs=2', '--set', 'static=true'], capture_output=True, text=True, stdin=subprocess.DEVNULL)
     assert done.returncode == 0, done.stderr
     from ulv_jax.serving.bundle import read_bundle

@@ -113,6 +113,7 @@ class Events(Kept):
     more:tuple=()   # pairs (name, function): columns of one's own in every table of features, see `with_columns`
     time_zone:str|None=None   # the clock of `timestamp`; None is UTC
     whole_days:bool=False     # cleaned of what a day cancelled out: its cutoffs are midnights
+    cleaned:str|None=None     # by the 'usual' rules, or by one's 'own'; None: as read
     near:tuple=()   # a table, and its sorted Rows in this process; they are ours while the table is
 
     @cached_property

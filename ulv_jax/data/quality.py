@@ -139,6 +139,7 @@ class Quality:
     judged:ibis.Table = field(repr=False)   # rows that a rule could apply to, repaired, with their `rule` and `outcome`
     kinds:dict = field(default_factory=dict)   # rows of each kind of event beyond the usual, the most frequent first
     whole:bool=True         # these are all rows; else the others are kept as they are
+    own:bool=False          # other rules or limits than the usual ones
 
     def rows(self) -> dict: return {o: int(self.table.loc[self.table['outcome'] == o, 'counted'].sum()) for o in OUTCOMES}
     def to_dict(self) -> dict: return _as_dict(self)
@@ -158,13 +159,13 @@ def quality_report(
     names = [r.name for r in rules]
     twice = sorted({n for n in names if names.count(n) > 1})
     if twice: raise DataError(f"two rules are called '{twice[0]}': rename one")
-    rules = _ordered(rules)
+    rules, own = _ordered(rules), rules != RULES or limits != Limits()
     found = suspects(events, limits) if {r.find for r in rules} <= {r.find for r in (*RULES, BEFORE, NOTHING)} else None   # a rule of one's own may apply to any row
     some, others = (as_table(found[0], events.table.get_backend()), found[1:]) if found else (None, ())
     judged = _judged(_marked(events, rules, limits, some), rules, limits)
     if found: some.get_backend().con.unregister(some.get_name())   # they stand in `judged` now
     calendar = _calendar(judged, others)
-    return Quality(_counts(judged, rules, others), _sums(judged, events, others), _gaps(calendar), calendar, events, judged, _beyond(events), not found)
+    return Quality(_counts(judged, rules, others), _sums(judged, events, others), _gaps(calendar), calendar, events, judged, _beyond(events), not found, own)
 
 # %% ../../nbs/data/09_quality.ipynb #5274fb6d
 def _text(q):
@@ -223,7 +224,7 @@ def clean(
     kept, rows = _tidy(report)
     if not has_kind(kept, rows, events.purchase): raise DataError('no purchase is left after cleaning: ' + str(report).splitlines()[0] + ' See which rule takes them with quality_report(events).table')
     counted = report.table.assign(rows=report.table['counted'])[['rule', 'rows', 'outcome', 'why', 'examples']]
-    told = dict(table=kept, aside=set_aside(report), whole_days=bool(report.table.set_index('rule')['counted'].get('cancelled the same day', 0)) or events.whole_days, check=lambda: counted, near=(kept, rows) if rows else ())
+    told = dict(table=kept, aside=set_aside(report), whole_days=bool(report.table.set_index('rule')['counted'].get('cancelled the same day', 0)) or events.whole_days, cleaned='own' if report.own or events.cleaned == 'own' else 'usual', check=lambda: counted, near=(kept, rows) if rows else ())
     if kept is not events.table: return replace(events, **told, **span(kept, rows))
     same = replace(events, **told)
     vars(same)['paid'] = events.paid   # the rows are the same, and so are those with money

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['VERDICTS', 'BOUGHT', 'SPENT', 'LEARNT', 'READ', 'SEASON', 'TOTAL', 'FAMILIES', 'ENOUGH', 'Check', 'Sufficiency',
-           'sufficiency']
+           'sufficiency', 'in_short', 'check_enough']
 
 # %% ../../nbs/data/09a_sufficiency.ipynb #85d4b520
 from collections.abc import Callable
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import ibis
 import numpy as np
 import pandas as pd
+from .errors import DataError
 from .events import Events
 from .behaviour import YEAR_AGO
 from .features import before, daily, rfm
@@ -153,7 +154,7 @@ def sufficiency(
     checks:tuple=ENOUGH,
 ) -> Sufficiency: # DataError if there is no purchase before the cutoff
     "Is there enough in this log, before this cutoff, for this horizon?"
-    cutoff, horizon = as_cutoff(cutoff), as_horizon(horizon)
+    cutoff, horizon = as_cutoff(cutoff, events.time_zone), as_horizon(horizon)
     found = facts(events, cutoff, horizon)
     verdicts = [c.verdict(found) for c in checks]
     rows = [(c.name, _say(c, found), v, c.why, ', '.join(c.speaks_for) if c.speaks_for != FAMILIES else 'every model', '' if v == 'pass' else c.do) for c, v in zip(checks, verdicts)]
@@ -175,3 +176,21 @@ def _text(s):
 def _as_dict(s):
     plain = {k: None if isinstance(v, float) and not np.isfinite(v) else v for k, v in s.facts.items()}
     return {'verdict': s.verdict, 'sentence': str(s).splitlines()[0], 'cutoff': str(s.cutoff), 'horizon_days': s.horizon / pd.Timedelta(days=1), 'facts': plain, 'checks': s.table.to_dict('records'), 'families': s.families.to_dict('records')}
+
+# %% ../../nbs/data/09a_sufficiency.ipynb #6e9bf64f
+def in_short(
+    told:dict,   # `Sufficiency.to_dict()`
+) -> list: # of lines
+    "The verdict, and the checks behind it unless it is a pass."
+    behind = [] if told['verdict'] == 'pass' else [c for c in told['checks'] if c['verdict'] in ('fail', told['verdict'])]
+    return [told['sentence'], *(f"  {c['verdict']:4}  {c['check']}: {c['measured']}; {c['do']}" for c in behind)]
+
+def check_enough(
+    told:Sufficiency,
+    model:str,   # name of the model that is to learn from the log
+) -> None: # or DataError
+    "There is enough to learn from."
+    if told.verdict != 'fail': return
+    reasons = told.table[(told.table['verdict'] == 'fail') & told.table['check'].isin([c.name for c in ENOUGH if c.stops])]
+    raise DataError(f"there is not enough in this log for '{model}' to learn to forecast {told.horizon / pd.Timedelta(days=1):g} days from {told.cutoff:%Y-%m-%d} ({'; '.join(reasons['check'] + ': ' + reasons['measured'])}): "
+                    f"{reasons['do'].iloc[0]}; or take --model prior, which is fitted to no log, or say --anyway")

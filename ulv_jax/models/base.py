@@ -130,6 +130,7 @@ class Forecaster:
     "Learns from snapshots whose outcome is known, and forecasts each user's value at another."
     name, progress = None, True   # a bar while it learns, for families that take their time
     rehearses, scales = False, True   # wants rehearsals beside its snapshots; over another horizon gives a multiple, of its interval too
+    learns = True   # from the log, which little in it would spoil
 
     def __init__(self, seed:int=0): self.seed = seed
 

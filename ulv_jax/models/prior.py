@@ -137,6 +137,8 @@ def no_less(
 @register('prior')
 class ULVPrior(Forecaster):
     "Two networks that were trained on simulated shops, and are fitted to none."
+    learns = False   # a log is shown to it
+
     def _fit(self, snapshots):
         present = present_of(snapshots)
         _keep(self, present, rungs(present))

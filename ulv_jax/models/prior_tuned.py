@@ -25,7 +25,7 @@ UNREAD = r'(purchases|spend)_fading_\d+d'   # names of the features that the ada
 @register('prior_tuned')
 class TunedPrior(ULVPrior):
     "The prior-fitted network after a few steps on one's own log."
-    predict = Forecaster.predict   # it is fitted, unlike the prior
+    predict, learns = Forecaster.predict, True   # it is fitted, unlike the prior
 
     def __init__(self, seed:int=0, steps:int=400, rate:float=3e-4, share:float=.5):
         super().__init__(seed)

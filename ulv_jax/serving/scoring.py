@@ -14,6 +14,7 @@ import pandas as pd
 from tqdm.auto import tqdm
 from .. import __version__
 from ..data.blocks import Block, Facts, block_ends, customers_in, facts_of, part_of, rows_between
+from ..data.end import end_of_log
 from ..data.errors import DataError
 from ..data.events import Events, read_events
 from ..data.snapshots import as_cutoff, as_horizon, check_cutoff
@@ -22,7 +23,7 @@ from ..evaluation.rolling import log_fingerprint
 from ..models.base import Forecaster, steps_wanted, with_inside
 from ..models.processes import is_first, own_mesh, rank_and_count, wait_for_all, while_all_live
 from ..models.training import Training
-from .bundle import Bundle, end_of_log, read_bundle
+from .bundle import Bundle, read_bundle
 
 # %% ../../nbs/serving/00a_scoring.ipynb #5c010041
 @dataclass(frozen=True)
@@ -90,9 +91,10 @@ def plan_scoring(
     cutoff=None,            # by default the end of the log
     horizon=None,           # by default the bundle's
     users:int|None=None,    # customers in a block; by default USERS, or fewer where they have many rows
+    cleaned:bool|None=None, # cleaned by the usual rules, or not; by default as the log of the fit
 ) -> Scoring:
     "Read the log and cut it into blocks."
-    events = log if isinstance(log, Events) else read_events(log, **bundle.read_kwargs())
+    events = bundle.read(log, cleaned)
     if not events.rows: raise DataError('this log stays in the engine that holds it: write it to Parquet files there, and score those')
     if events.more or bundle.about.get('own_columns'): raise DataError('columns of your own may look at several users at once, so that they cannot be made in blocks: forecast this log as a whole, with predict')
     cutoff, horizon = as_cutoff(cutoff or end_of_log(events), events.time_zone), as_horizon(horizon or f'{bundle.about["horizon_days"]}D')
@@ -150,7 +152,7 @@ def score(
     log,                    # path, glob or folder of Parquet or CSV files, of any size, or whatever else `read_events` reads
     out,                    # folder for the forecasts; one that was begun is finished
     *, progress:bool=True,
-    **how,                  # cutoff, horizon, users: see `plan_scoring`
+    **how,                  # cutoff, horizon, users, cleaned: see `plan_scoring`
 ) -> Path: # the folder: part-00000.parquet, ...
     "Forecast every customer of a log, block by block."
     return write_parts(plan_scoring(bundle if isinstance(bundle, Bundle) else read_bundle(bundle), log, **how), out, progress)
