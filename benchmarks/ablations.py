@@ -42,6 +42,7 @@ ROWS = ('mean', 'persistence_rate', 'persistence_last', 'bg_nbd', 'pareto_nbd', 
 BESIDE = ('mlp_tweedie', 'offset_trees', 'prior_tuned')   # only with --tuned: the members that are no rows by themselves, and the tuned prior
 SINGLE = ('pareto_nbd', 'prior', 'lightgbm', 'mlp', *BESIDE)
 SEASONAL = ('mlp', 'mlp_tweedie')
+DRAWS = 400   # of the customers: with a hundred the ends of an interval wander
 KEPT = {}   # what -> (fitted member or the reason why not, its snapshots: held, so that no others get their id)
 
 def remembered(name, snapshots, seed, calendar, bases):
@@ -134,9 +135,9 @@ def printed(case, result):
 def report_tuned(case, result, out):
     "The table of the tuned prior alone."
     _, days = printed(case, result)
-    with whole(out) as part: tuned(redrawn(result, days, draws=100)).to_csv(part/f'{case}_tuned.csv', index=False, float_format='%.6g')
+    with whole(out) as part: tuned(redrawn(result, days, draws=DRAWS)).to_csv(part/f'{case}_tuned.csv', index=False, float_format='%.6g')
 
-def report(case, result, out, draws=100):
+def report(case, result, out, draws=DRAWS):
     "Print what was found, and write the tables that the tutorial reads."
     board, days = printed(case, result)
     drawn = redrawn(result, days, draws=draws)

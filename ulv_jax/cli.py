@@ -211,13 +211,12 @@ def _at_each(log, origins, horizon):
     return [sufficiency(log, o.cutoff, horizon).to_dict() for o in reversed(origins)]
 
 def _roll(log, cutoff, horizon, models, seed, out, origins, every, quiet, settings):
-    from ulv_jax.evaluation.rolling import REFERENCES, last_origins, rolling_backtest
+    from ulv_jax.evaluation.rolling import last_origins, rolling_backtest
     from ulv_jax.evaluation.standing import leaderboard, write_standing
     for t in (told := _at_each(log, dates := last_origins(log, cutoff, horizon, origins, every), horizon)): _say(t)
     result = rolling_backtest(log, dates, (horizon,), models, (seed,), folder=out/'forecasts', progress=not quiet, settings=settings)
-    judged = [m for m in models if m in {k[2] for k in result.files}] or [result.scores['model'].iloc[0]]
     _write_checks(log, told, out)
-    said = write_standing(result, out, next((m for m in ('ensemble', *judged) if m in judged and m not in REFERENCES), judged[-1]))
+    said = write_standing(result, out)
     typer.echo(_show(leaderboard(result.scores).droplevel(0).reset_index().drop(columns=['rank_spearman', 'predict_seconds'])))
     for row in result.skipped.itertuples(): typer.echo(f'{row.model} was left out at {row.cutoff:%Y-%m-%d}: {row.why}')
     typer.echo(f'{said}\nwritten: {out}/standings.json, {out}/differences.json, {out}/verdict.txt, {out}/quality.json, {out}/sufficiency.json')

@@ -115,6 +115,8 @@ class MoneyTrees:
         mean = np.mean([b.predict(at) for b in self.means], axis=0)*self.unit
         return np.ones(len(mean)), mean
 
+
+# %% ../../nbs/models/14_boosted.ipynb #20c10587
 def fit_tweedie(
     x:pd.DataFrame,                            # features
     value:Float[np.ndarray, "row"],            # spend in the horizon
