@@ -67,8 +67,8 @@ def out_of_world(
 ) -> list: # sentences; empty if all is known ground
     "What of a shop is unlike nearly all that both networks have seen."
     rows = list(zip(NAMES + SIGNS, named(numbers), *named(limits)))
-    low = [_sentence(name, x, lo, 'below', 'least') for name, x, lo, _ in rows if x < lo - 1e-3]
-    return low + [_sentence(name, x, hi, 'above', 'most') for name, x, _, hi in rows if x > hi + 1e-3]
+    said = lambda name, x, lo, hi: _sentence(name, x, lo, 'below', 'least') if x < lo else _sentence(name, x, hi, 'above', 'most')
+    return [said(*row) for row in rows if row[1] < row[2] - 1e-3 or row[1] > row[3] + 1e-3]
 
 def _sentence(name, x, end, side, of, digits=3):
     a, b = f'{x:.{digits}g}', f'{end:.{digits}g}'
@@ -170,10 +170,11 @@ def no_more(
     less = {k: np.minimum(a[k], many[k]) for k in a}
     return less | dict(spend=value/less['purchases'])
 
-# %% ../../nbs/models/18b_prior.ipynb #65654d0b
+# %% ../../nbs/models/18b_prior.ipynb #7af81991
 class OutOfWorlds(UserWarning):
     "A forecast for a shop unlike those of the simulation."
 
+# %% ../../nbs/models/18b_prior.ipynb #65654d0b
 @register('prior')
 class ULVPrior(Forecaster):
     "Two networks that were trained on simulated shops, and are fitted to none."
