@@ -2,6 +2,8 @@
 
     python benchmarks/prior.py earlier            # 53 dates and horizons, all before the newest date of the other benchmarks; one log: earlier cdnow
     python benchmarks/prior.py readers            # at the same dates, each of its two networks alone and mixtures of both, to a table beside the tutorials (--out)
+    python benchmarks/prior.py real               # what sums up each log at its newest date, beside simulated shops, to a table (--out)
+    python benchmarks/prior.py ages               # at the newest dates: bias and 90 % interval by time since the first purchase and by tenth of the forecast, to a table (--out)
     python benchmarks/prior.py million            # 1,000,000 simulated customers with a mean of 5 purchase days, without reading a log
 
 `earlier` counts where the prior is better and prints mean differences. These dates were looked at while its worlds were made,
@@ -20,9 +22,13 @@ from ulv_jax.data.history import History
 from ulv_jax.data.snapshots import snapshot, training_snapshots
 from ulv_jax.data.value import Value
 from ulv_jax.evaluation.metrics import evaluate
+from ulv_jax.evaluation.over_origins import tenure_of
 from ulv_jax.models import prior_network
 from ulv_jax.models.base import make_forecaster
-from ulv_jax.models.prior import ULVPrior
+from ulv_jax.models.prior import NAMES, ULVPrior, named
+from ulv_jax.models.prior_training import numbers_of
+from ulv_jax.models.signs import SIGNS
+from ulv_jax.models.worlds import draw_worlds
 
 EARLIER = {   # dates, days
     'cdnow': (('1997-06-01', '1997-07-01', '1997-08-01', '1997-09-01', '1997-10-01'), (45, 91, 150)),
@@ -73,6 +79,33 @@ def readers(case):
             level = said['ulv'].to_numpy()*value.sum()/said['ulv'].sum()
             yield dict(log=case, cutoff=cutoff, days=d, second=share, mae_at_total=np.abs(level - value).mean(), **{k: scores[k] for k in ('mae', 'spearman', 'gini', 'decile_mape', 'auc', 'bias_pct') if k in scores})
 
+def newest(case, labels=True):
+    "The log at its newest date."
+    read, horizon, origins = CASES[case]
+    return snapshot(read(), origins[-1], horizon, labels=labels)
+
+def real(case):
+    "What sums up the log, a row."
+    shop = ULVPrior().fit_to(newest(case, labels=False))
+    (d, kept), = shop.shops_.items()
+    yield dict(shop=case, **dict(zip(NAMES + SIGNS, named(np.r_[kept['summary'], kept['signs']].astype(float)))))
+
+def simulated(shops=500, seed=1_000_005):
+    "The same of fresh simulated shops, as many of each reader: quantiles."
+    found = np.concatenate([named(numbers_of(draw_worlds(shops, 384, seed, wide=wide))) for wide in (False, True)])
+    return [dict(shop=f'simulated, {q:.0%}', **dict(zip(NAMES + SIGNS, np.nanquantile(found, q, axis=0)))) for q in (.01, .5, .99)]
+
+def ages(case):
+    "What forecasts and intervals were worth, by time since the first purchase and by tenth of the forecast."
+    now = newest(case)
+    f, y = ULVPrior().fit_to(now).predict(now), now.labels
+    tenth = np.argsort(np.argsort(f['ulv'].to_numpy(), kind='stable'), kind='stable')*10//len(f) + 1
+    inside = (f['ulv_lo_90'] <= y['value']) & (y['value'] <= f['ulv_hi_90'])
+    each = pd.DataFrame({'actual': y['value'], 'forecast': f['ulv'], 'bought': y['purchases'] > 0, 'chance': f['p_purchase'], 'inside_90': inside, 'possible': np.maximum(.9, 1 - f['p_purchase'])})
+    for by, group in (('age', tenure_of(now.rfm['T'].to_numpy(float))), ('tenth', tenth)):
+        sums = each.groupby(np.asarray(group) if by == 'tenth' else group, observed=True).agg(users=('actual', 'size'), actual=('actual', 'sum'), forecast=('forecast', 'sum'), bought=('bought', 'mean'), chance=('chance', 'mean'), inside_90=('inside_90', 'mean'), at_least=('possible', 'mean'))
+        for name, row in sums.iterrows(): yield dict(log=case, cutoff=f'{now.cutoff:%Y-%m-%d}', by=by, group=name, **row, bias_pct=100*(row['forecast']/row['actual'] - 1) if row['actual'] > 0 else np.nan)
+
 def show(rows):
     t = pd.DataFrame(rows)
     wins = pd.DataFrame({k: (sign*t[k] > 0).groupby(t['log']).sum() for k, sign in BETTER.items()}).assign(of=t.groupby('log').size())
@@ -96,14 +129,17 @@ def million(n=1_000_000):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument('what', choices=['earlier', 'readers', 'million']); p.add_argument('case', nargs='?', choices=[*EARLIER, 'all'], default='all')
-    p.add_argument('--out', type=Path, default=Path(__file__).resolve().parent.parent/'nbs'/'tutorials'/'leaderboards', help='where the table of the readers goes')
+    p.add_argument('what', choices=['earlier', 'readers', 'real', 'ages', 'million']); p.add_argument('case', nargs='?', choices=[*EARLIER, 'all'], default='all')
+    p.add_argument('--out', type=Path, default=Path(__file__).resolve().parent.parent/'nbs'/'tutorials'/'leaderboards', help='where tables go')
     a = p.parse_args()
     if a.what == 'million': return million()
-    rows = [row for case in (EARLIER if a.case == 'all' else [a.case]) for row in (earlier if a.what == 'earlier' else readers)(case)]
+    rows = [row for case in (EARLIER if a.case == 'all' else [a.case]) for row in dict(earlier=earlier, readers=readers, real=real, ages=ages)[a.what](case)]
     if a.what == 'earlier': return show(rows)
-    found, path = pd.DataFrame(rows), a.out/'prior_readers.csv'
-    if path.exists(): found = pd.concat([pd.read_csv(path).query('log not in @found.log'), found])   # the rows of other logs stay
+    if a.what == 'real': rows += simulated()
+    found, path, key = pd.DataFrame(rows), a.out/f'prior_{a.what}.csv', 'shop' if a.what == 'real' else 'log'
+    if path.exists():   # the rows of other logs stay
+        before = pd.read_csv(path)
+        found = pd.concat([before[~before[key].isin(found[key])], found])
     found.to_csv(path, index=False, float_format='%.6g')
 
 if __name__ == '__main__': main()

@@ -12,16 +12,17 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 from flax import nnx
-from .prior import EXAMPLES, NAMES, loaded_network, package_weights
+from .prior import EXAMPLES, NAMES, loaded_network, named, package_weights
 from .prior_network import answers, interval
 from .prior_training import world_shop
+from .signs import SIGNS
 from .worlds import Worlds
 
 # %% ../../nbs/models/18c_prior_checks.ipynb #rech0005
 def seen() -> pd.DataFrame: # a row a number that sums up a shop: least, most
     "The range of nearly all shops that both networks were trained on."
-    lo, hi = package_weights()['limits']
-    return pd.DataFrame({'least': lo[:len(NAMES)], 'most': hi[:len(NAMES)]}, index=list(NAMES))
+    lo, hi = named(package_weights()['limits'])
+    return pd.DataFrame({'least': lo, 'most': hi}, index=[*NAMES, *SIGNS])
 
 # %% ../../nbs/models/18c_prior_checks.ipynb #rech0009
 @partial(jax.jit, static_argnames='graph')
