@@ -354,11 +354,16 @@ def _without(log, cutoff, customers):
     n = (log.n_users if cutoff > log.last else int(before(log, cutoff).user_id.nunique().execute())) - customers
     return [f'{n:,} user{"s" if n > 1 else ""} never bought before the cutoff and ha{"ve" if n > 1 else "s"} no forecast'] if n else []
 
+def _far(bundle, horizon):
+    "A line if much more is asked for than was learnt."
+    times = horizon.total_seconds()/86400 / bundle.about['horizon_days']
+    return [f'{horizon.days} days are {times:.1f} times the {bundle.about["horizon_days"]:g} that the model was fitted for: what comes after those is carried on, not learnt'] if times > 2 else []
+
 def _predict_parts(b, events, out, cutoff, horizon, cleaned):
     from ulv_jax.serving.scoring import plan_scoring, write_parts
     scoring = plan_scoring(b, _glance(b.read(events, cleaned)), cutoff=cutoff, horizon=horizon, cleaned=False)   # it was said how
     write_parts(scoring, _folder(out))
-    for line in [*b.remembers(), *b.surprises(scoring.events), *_without(scoring.events, scoring.cutoff, scoring.customers)]: typer.echo(line)
+    for line in [*b.remembers(), *b.surprises(scoring.events), *_without(scoring.events, scoring.cutoff, scoring.customers), *_far(b, scoring.horizon)]: typer.echo(line)
     typer.echo(f'{scoring.customers} customers, {scoring.horizon.days} days from {scoring.cutoff:%Y-%m-%d}; written: {len(scoring)} parts in {out}')
 
 # %% ../nbs/cli.ipynb #74723559
@@ -387,7 +392,7 @@ def predict_command(
     check_own_columns(b, log := _glance(b.read(events, cleaned)))
     now = snapshot(log, _cutoff(log, cutoff), horizon or f'{b.about["horizon_days"]}D', labels=False, max_length=steps_wanted(b.model))
     _write_table(b.model.predict(now), out)
-    for line in [*(told := in_short(sufficiency(log, now.cutoff, now.horizon).to_dict())), *b.remembers(told), *b.surprises(log), *_without(log, now.cutoff, len(now))]: typer.echo(line)
+    for line in [*(told := in_short(sufficiency(log, now.cutoff, now.horizon).to_dict())), *b.remembers(told), *b.surprises(log), *_without(log, now.cutoff, len(now)), *_far(b, now.horizon)]: typer.echo(line)
     typer.echo(f'{len(now)} customers, {now.horizon.days} days from {now.cutoff:%Y-%m-%d}; written: {out}')
 
 # %% ../nbs/cli.ipynb #3f070022

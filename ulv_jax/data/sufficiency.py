@@ -167,8 +167,12 @@ SENTENCES = {'pass': 'There is enough in this log to forecast {days:g} days from
              'weak': 'There is just enough in this log to forecast {days:g} days from {cutoff:%Y-%m-%d}: read the weak points below.',
              'fail': 'There is NOT enough in this log to forecast {days:g} days from {cutoff:%Y-%m-%d}: models will give numbers, and they will mean little.'}
 
+def _headline(s):
+    failed = ', '.join(s.table.loc[s.table['verdict'] == 'fail', 'check']) if s.verdict != 'fail' else ''
+    return SENTENCES[s.verdict].format(days=s.horizon / pd.Timedelta(days=1), cutoff=s.cutoff) + (f' Not for everything: {failed}.' if failed else '')
+
 def _text(s):
-    lines = [SENTENCES[s.verdict].format(days=s.horizon / pd.Timedelta(days=1), cutoff=s.cutoff)]
+    lines = [_headline(s)]
     lines += [f"  {r.verdict:4}  {r.check}: {r.measured}" + (f'\n        {r.why}; {r.do}' if r.do else '') for r in s.table.itertuples()]
     lines += ['What it speaks for:'] + [f"  {r.verdict:4}  {r.family}" + (f' ({r.because})' if r.because else '') for r in s.families.itertuples()]
     return '\n'.join(lines)
