@@ -357,7 +357,7 @@ def _without(log, cutoff, customers):
 def _far(bundle, horizon):
     "A line if much more is asked for than was learnt."
     times = horizon.total_seconds()/86400 / bundle.about['horizon_days']
-    return [f'{horizon.days} days are {times:.1f} times the {bundle.about["horizon_days"]:g} that the model was fitted for: what comes after those is carried on, not learnt'] if times > 2 else []
+    return [f'{horizon.days} days are {times:.1f} times the {bundle.about["horizon_days"]:g} that the model was fitted for: beyond those neither level nor interval has been held to an outcome'] if times > 2 and hasattr(bundle.model, 'interval_') else []   # the prior has none, and is asked anew
 
 def _predict_parts(b, events, out, cutoff, horizon, cleaned):
     from ulv_jax.serving.scoring import plan_scoring, write_parts
@@ -378,7 +378,7 @@ def predict_command(
     cleaned:Annotated[Optional[bool], typer.Option('--clean/--no-clean', help='Clean the log by the quality rules first, or not. Default: as the log of the fit was.', show_default=False)]=None):
     """Forecast every customer of a log, each user with a purchase before the cutoff, with a fitted bundle.
 
-    The log is read with the column names and the value contract that the bundle holds. It is cleaned if the log of the fit was. The command says whether there is enough in it, and whether there was when the model was fitted. One row a customer: expected value over the horizon, a 90 % interval, and what else the model knows; a column it knows nothing of is empty.
+    The log is read with the column names and the value contract that the bundle holds. It is cleaned if the log of the fit was. The command says whether there was enough when the model was fitted, and, where it writes a file, whether there is now. One row a customer: expected value over the horizon, a 90 % interval, and what else the model knows; a column it knows nothing of is empty.
 
     Example: `ulv predict events.parquet --bundle my-bundle --out forecasts.csv`
     """

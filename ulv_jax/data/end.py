@@ -46,7 +46,8 @@ def _not_believed(events, days, start, future):
     why = f'from {future:%Y-%m-%d} on the future begins' if days.index[-1] >= future else 'behind a long gap'
     if not len(before): return f'no cutoff is given, and the whole log lies in the future: {told}, and {why}; mend the times, or give the cutoff'
     end = before[-1] + pd.Timedelta(days=1)
-    aside = 'set the rows aside (--clean; clean(events) in Python)' if days.index[days.index >= start][0] >= future else 'take the rows out of the log'
+    last = days.index[-1] + pd.Timedelta(days=1)
+    aside = 'set the rows aside (--clean; clean(events) in Python)' if start >= future else f'if these rows are real, as after a closure, the day after them (--cutoff {last:%Y-%m-%d}); or take them out of the log'
     return (f"no cutoff is given, and the end of the log is not to be believed: {told} stand{'s' if told.startswith('1 row ') else ''} apart, {why}; the others end on {before[-1]:%Y-%m-%d}: "
             f"give the cutoff (--cutoff {end:%Y-%m-%d}; cutoff='{end:%Y-%m-%d}' in Python), or {aside}")
 

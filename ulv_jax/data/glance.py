@@ -6,6 +6,7 @@
 __all__ = ['at_a_glance']
 
 # %% ../../nbs/data/09d_glance.ipynb #64dac64e
+import ibis
 import pandas as pd
 from .events import Events
 from .rules import RULES, Limits
@@ -17,8 +18,12 @@ ALONE = ('a user that is nobody', 'time too early', 'time in the future', 'no pr
 def _alone(events, limits):
     "rule, rows, outcome of the rules that look at a row alone."
     t = events.table.mutate(value=price_of(events.table), bought=events.table.event == events.purchase)
-    rules = [r for r in RULES if r.name in ALONE]
-    rows = t.aggregate(**{f'r{k}': t.count(where=r.find(t, limits)) for k, r in enumerate(rules)}).execute().iloc[0].fillna(0).astype(int)
+    rules = sorted((r for r in RULES if r.name in ALONE), key=lambda r: r.outcome != 'set aside')
+    counts, gone = {}, ibis.literal(False)
+    for k, r in enumerate(rules):
+        hit = r.find(t, limits).fill_null(False) & ~gone   # a row that is set aside is counted once
+        counts[f'r{k}'], gone = t.count(where=hit), gone | hit if r.outcome == 'set aside' else gone
+    rows = t.aggregate(**counts).execute().iloc[0].fillna(0).astype(int)
     return pd.DataFrame({'rule': [r.name for r in rules], 'rows': rows.to_numpy(), 'outcome': [r.outcome for r in rules]})
 
 def _listed(table, outcome):

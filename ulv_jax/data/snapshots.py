@@ -10,6 +10,7 @@ __all__ = ['ISO', 'STALE', 'Snapshot', 'as_cutoff', 'as_horizon', 'labels', 'wat
 # %% ../../nbs/data/05_snapshots.ipynb #34a8ce0b
 import re
 from dataclasses import dataclass, replace
+from numbers import Number
 import ibis
 import pandas as pd
 from .behaviour import YEAR_AGO
@@ -43,14 +44,14 @@ class Snapshot:
     def __len__(self): return len(self.users)
 
 # %% ../../nbs/data/05_snapshots.ipynb #904d8804
-ISO = r'[0-9]{4}-[0-9]{2}-[0-9]{2}([T ].+)?$'
+ISO = r'[0-9]{4}(-[0-9]{1,2}-[0-9]{1,2}|[0-9]{4})([T ].+)?$'
 
 def as_cutoff(
     cutoff,                    # date, time stamp or text
     time_zone:str|None=None,   # clock of the log; None is UTC
 ) -> pd.Timestamp: # on that clock, without a zone
     "A cutoff as a time stamp."
-    try: t = pd.Timestamp(cutoff if not isinstance(cutoff, (str, int, float)) or isinstance(cutoff, str) and re.match(ISO, cutoff.strip()) or pd.isna(cutoff) else 'other')
+    try: t = pd.Timestamp(cutoff if not isinstance(cutoff, (str, Number)) or isinstance(cutoff, str) and re.match(ISO, cutoff.strip()) or pd.isna(cutoff) else 'other')
     except (ValueError, TypeError) as e: raise DataError(f"the cutoff '{cutoff}' is not a date as year-month-day: write it as 1998-01-01, or 1998-01-01 12:00 (in 01.03. either may be the month)") from e
     if pd.isna(t): raise DataError('the cutoff is missing: write it as 1998-01-01')
     return t.tz_convert(time_zone or 'UTC').tz_localize(None) if t.tzinfo else t

@@ -90,6 +90,6 @@ def _times(table, name, zone=None):
 # %% ../../nbs/data/01c_times.ipynb #9671ab76
 EARLIEST = '1990-01-01'   # before it there were no web shops; 1970-01-01 is a computer's zero
 
-def tomorrow() -> pd.Timestamp: # its midnight, by this machine's clock
+def tomorrow() -> pd.Timestamp: # a midnight that no clock on Earth has reached: some are 14 hours ahead of UTC
     "What has happened has happened before."
-    return pd.Timestamp.now().normalize() + pd.Timedelta(days=1)
+    return pd.Timestamp.now('UTC').tz_localize(None).normalize() + pd.Timedelta(days=2)

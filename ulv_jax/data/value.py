@@ -23,7 +23,7 @@ CALLED = {'euro': 'EUR', 'euros': 'EUR', '€': 'EUR', 'dollar': 'USD', 'dollars
 def iso_code(currency):
     "A currency as its ISO 4217 code, or DataError with the code that was probably meant."
     code = str(currency).strip().upper()
-    if code in CURRENCIES: return code
+    if code in CURRENCIES or len(code) == 3 and code.isascii() and code.isalpha(): return code   # one that was withdrawn, or never was a state's, as BTC
     near = ([CALLED[code.lower()]] if code.lower() in CALLED else nearest(code, CURRENCIES))[:3]
     raise DataError(f"the currency '{currency}' is no ISO 4217 code" + (f" (did you mean {', '.join(near)}?)" if near else '') + ': give the three letters, as EUR or USD, or None if it is unknown')
 
@@ -40,7 +40,7 @@ class Value:
     def __post_init__(self):
         if self.kind not in KINDS: raise DataError(f"unknown kind of value '{self.kind}': choose one of {', '.join(KINDS)}")
         if not 0 <= self.discount < 10: raise DataError(f'a discount rate of {self.discount} a year makes no sense: 0.1 means ten per cent')
-        if self.currency is not None: object.__setattr__(self, 'currency', iso_code(self.currency))
+        object.__setattr__(self, 'currency', iso_code(self.currency) if self.currency else None)
 
     def to_dict(self) -> dict: return asdict(self)
 

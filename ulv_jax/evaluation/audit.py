@@ -52,12 +52,14 @@ def groups_of(
 ) -> dict: # what by -> (group of each user, names of the groups)
     "Customers by forecast, by age, and by their chance of buying."
     ulv, p = forecast['ulv'].to_numpy(), forecast['p_purchase'].to_numpy()
-    found = {'forecast': _named(ulv, _tenths(ulv), '{:,.0f} to {:,.0f}')}
+    found = {'forecast': _named(ulv, _tenths(ulv), '{} to {}', _short)}
     if tenure is not None: found['days since the first purchase'] = _named(np.asarray(tenure, float), _tenths(np.asarray(tenure, float), 5), '{:.0f} to {:.0f}')
     if np.isfinite(p).all(): found['chance of buying'] = _named(p, np.searchsorted(CHANCES, p, side='right'), '{:.2f} to {:.2f}')
     return found
 
-def _named(x, group, words): return group, {k: words.format(x[group == k].min(), x[group == k].max()) for k in np.unique(group)}
+def _short(x): return f'{x:,.0f}' if x >= 100 else f'{x:.3g}'   # money of any size
+
+def _named(x, group, words, say=lambda x: x): return group, {k: words.format(say(x[group == k].min()), say(x[group == k].max())) for k in np.unique(group)}
 
 # %% ../../nbs/evaluation/01a_audit.ipynb #79b710cf
 def held(

@@ -190,7 +190,9 @@ def _advice(drawn, seconds, model, rivals):
     if better: return f'All metrics taken together it is surely worse than {", ".join(map(_plain, better))}. Use {_plain(use)}: nothing here is surely better, and it {fits}.'
     if use != model: return f'All metrics taken together it is not distinguishable from {_plain(use)} here: use that, it {fits}.'
     if alike: return f'All metrics taken together it is not distinguishable from {", ".join(map(_plain, alike))} here and is quicker: use it, it {fits}.'
-    return f'No simple row does all that it does; it {fits}.'
+    doing = [_plain(r) for r in would_do(drawn, model, rivals)]
+    if doing: return f'{", ".join(doing)} would do as well, but another row is surely better than {"these" if len(doing) > 1 else "that"}; it {fits}.'
+    return f'No {"other " if model in rivals else ""}simple row does all that it does; it {fits}.'
 
 # %% ../../nbs/evaluation/06_standing.ipynb #833ea10f
 def verdict(

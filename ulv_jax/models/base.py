@@ -116,8 +116,9 @@ def quantile_frame(forecast, quantiles): # frame indexed by user, columns the le
 # %% ../../nbs/models/00_base.ipynb #94c9174e
 def _from_table(model, snapshot, forecast):
     table = getattr(model, 'interval_', None)
-    if table is not None and table.known: return table.distribution(forecast['ulv'].to_numpy(), model.horizon_ratio(snapshot) if model.scales else 1.)
-    if forecast[['p_purchase', 'ulv_hi_90']].notna().all().all(): return from_ends(forecast)
+    ratio, said = model.horizon_ratio(snapshot) if model.scales else 1., forecast[['p_purchase', 'ulv_hi_90']].notna().all().all()
+    if table is not None and table.known and (ratio == 1 or not said): return table.distribution(forecast['ulv'].to_numpy(), ratio)
+    if said: return from_ends(forecast)   # over another horizon, too: more days are no multiple of a chance
     return np.full((len(forecast), len(LEVELS)), np.nan)   # unknown
 
 def _all_quantiles(model, snapshot):

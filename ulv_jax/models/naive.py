@@ -13,6 +13,7 @@ from .base import Forecaster, IntervalTable, register
 # %% ../../nbs/models/04_naive.ipynb #9ab4d652
 class Naive(Forecaster):
     "A forecast by a rule, with the empirical interval of the latest known outcome."
+    learns = False   # a rule stands for any log
     def _fit(self, snapshots):
         self._learn(snapshots)
         self.interval_ = IntervalTable.fit(self._rule(snapshots[-1]), snapshots[-1].labels['value'].to_numpy())

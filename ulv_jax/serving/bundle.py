@@ -38,7 +38,7 @@ def kinds_of(events:Events) -> dict: # kind -> rows, sorted by kind
 def _remembers(bundle, now):
     "Lines on whether there was enough in the log of the fit, unless they are said of the log of now."
     then = bundle.about.get('sufficiency')   # bundles of before have none
-    return [] if not then or then['said'] == [*now] or now and then['verdict'] == 'pass' else ['When the model was fitted: ' + then['said'][0], *then['said'][1:]]
+    return [] if not then or then['said'] == [*now] or now and then['verdict'] == 'pass' else ['When the model was fitted: ' + then['said'][0], *(line for line in then['said'][1:] if line not in now)]
 
 def _surprises(bundle, events):
     "Sentences on what is in a log and was in none that the model learnt from."
