@@ -169,7 +169,7 @@ SENTENCES = {'pass': 'There is enough in this log to forecast {days:g} days from
 
 def _headline(s):
     failed = '; '.join(f'{r.check} ({r.speaks_for})' for r in s.table[s.table['verdict'] == 'fail'].itertuples()) if s.verdict != 'fail' else ''
-    return SENTENCES[s.verdict].format(days=s.horizon / pd.Timedelta(days=1), cutoff=s.cutoff) + (f' What fails concerns a part: {failed}.' if failed else '')
+    return SENTENCES[s.verdict].format(days=s.horizon / pd.Timedelta(days=1), cutoff=s.cutoff) + (f' Too little, though, for: {failed}.' if failed else '')
 
 def _text(s):
     lines = [_headline(s)]

@@ -56,7 +56,7 @@ def _moved(utc, changes):
 # %% ../../nbs/data/01c_times.ipynb #01c5f00b
 ZONE = r'([0-9]) ?(Z|[+-][0-9]{2}(:?[0-9]{2})?)$'   # behind the time of day
 SHORT = r'^(.*[T ][0-9]{1,2}:[0-9]{2}) ?(Z|[+-][0-9:]+)$'   # no seconds, which DuckDB cannot read
-ADVICE = "mend them, or parse the column yourself with the right format"
+ADVICE = "mend them, or parse the column yourself with the right format, as pd.to_datetime(column, format='%d.%m.%Y %H:%M')"
 
 def _parsed(table, name, zone):
     col = table[name]
