@@ -77,7 +77,7 @@ def test_too_little_to_learn_from(tmp_path):
 def test_enough_is_one_line(tmp_path):
     shop(1200).to_parquet(tmp_path/'log.parquet')
     told = fit(tmp_path/'log.parquet', tmp_path/'b', model='persistence_rate')
-    assert told.count('There is enough in this log') == 1 and 'Too little, though, for: ' in told and 'behaviour to read (networks that read sequences)' in told and 'fail' not in told
+    assert told.count('There is enough in this log') == 1 and 'Too little, though, for: purchase models (who looks gone).' in told and 'fail' not in told
 
 def dirty():
     "Half of the rows of every customer have a space behind the id, and 41 rows have none."

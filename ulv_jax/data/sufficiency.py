@@ -168,7 +168,7 @@ SENTENCES = {'pass': 'There is enough in this log to forecast {days:g} days from
              'fail': 'There is NOT enough in this log to forecast {days:g} days from {cutoff:%Y-%m-%d}: models will give numbers, and they will mean little.'}
 
 def _headline(s):
-    failed = '; '.join(f'{r.check} ({r.speaks_for})' for r in s.table[s.table['verdict'] == 'fail'].itertuples()) if s.verdict != 'fail' else ''
+    failed = '; '.join(f'{r.speaks_for} ({r.check})' for r in s.table[s.table['verdict'] == 'fail'].itertuples()) if s.verdict != 'fail' else ''
     return SENTENCES[s.verdict].format(days=s.horizon / pd.Timedelta(days=1), cutoff=s.cutoff) + (f' Too little, though, for: {failed}.' if failed else '')
 
 def _text(s):
