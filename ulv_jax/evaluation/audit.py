@@ -114,7 +114,7 @@ def _text(a):
     lines = [f"The 90 % interval held {w['inside']:.1%} of {w['customers']:,} customers ({w['below']:.1%} below, {w['above']:.1%} above); its mean width is {w['width']:,.2f}.",
              f"CRPS {w['crps']:,.2f}, mean absolute error {w['mae']:,.2f}."]
     for by, rows in a.groups.groupby('by', sort=False):
-        lines += [f'by {by}:'] + [f'  {r.group:>20}  {r.customers:>8,} customers  {r.inside:6.1%} inside, {r.below:5.1%} below, {r.above:5.1%} above  width {r.width:,.2f}' for r in rows.itertuples()]
+        lines += [f'by {by}:'] + [f'  {r.group:>18} {r.customers:>7,}  {r.inside:6.1%} inside {r.below:5.1%} below {r.above:5.1%} above  width {r.width:,.2f}' for r in rows.itertuples()]
     return '\n'.join(lines + ['outcomes in each tenth of their distribution: ' + ' '.join(f'{x:.1%}' for x in a.places)])
 
 # %% ../../nbs/evaluation/01a_audit.ipynb #be8e7110
