@@ -147,3 +147,13 @@ def test_a_cutoff_is_year_month_day(tmp_path):
     for cutoff in ('01.03.2025', '13.03.2025', '3/1/2025'):
         assert f"the cutoff '{cutoff}' is not a date as year-month-day" in ulv('backtest', log, '--cutoff', cutoff, '--horizon', '91D', '--models', 'mean', '--quiet', '--out', tmp_path/'t', code=2)
     assert 'judged at the cutoff 2025-03-01 00:00:00, over 91 days' in ulv('backtest', log, '--cutoff', '2025-03-01', '--horizon', '91D', '--models', 'mean', '--quiet', '--out', tmp_path/'t')
+
+def test_rows_set_aside_go_with_their_run(tmp_path):
+    "A second run into the same folder leaves nothing of the first."
+    dirty().to_parquet(tmp_path/'dirty.parquet'); LOG.to_parquet(tmp_path/'log.parquet')
+    how = ('--cutoff', '2025-03-01', '--horizon', '91D', '--models', 'mean', '--quiet', '--out', tmp_path/'t')
+    for origins in ('1', '2'):
+        ulv('backtest', tmp_path/'dirty.parquet', *how, '--origins', origins)
+        assert (tmp_path/'t'/'quarantine.parquet').exists()
+        ulv('backtest', tmp_path/'log.parquet', *how, '--origins', origins)
+        assert not (tmp_path/'t'/'quarantine.parquet').exists()

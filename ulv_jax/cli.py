@@ -177,12 +177,17 @@ def _models(names):
     return DEFAULT if names == 'default' else tuple(n.strip() for n in names.split(',') if n.strip())
 
 # %% ../nbs/cli.ipynb #4cb2ae74
-def _write_all(result, events, out):
+def _write_aside(events, path):
+    "The rows set aside, if any; what an earlier run left there goes."
     from ulv_jax.data.quality import write_quarantine
+    path.unlink(missing_ok=True)
+    if events.aside.count().execute(): write_quarantine(events, path)
+
+def _write_all(result, events, out):
     from ulv_jax.evaluation.backtest import write_backtest
     from ulv_jax.evaluation.report import write_report
     write_backtest(result, out)
-    if events.aside.count().execute(): write_quarantine(events, out/'quarantine.parquet')
+    _write_aside(events, out/'quarantine.parquet')
     write_report(out)
 
 # %% ../nbs/cli.ipynb #board0a1
@@ -198,12 +203,11 @@ def _tell(result, out):
 def _write_checks(log, told, out):
     "quality.json and sufficiency.json (of the newest origin, with the others inside it), and the rows set aside."
     import json
-    from ulv_jax.data.quality import write_quarantine
     from ulv_jax.data.whole import whole
     newest = told[0] | {'earlier': [{k: t[k] for k in ('cutoff', 'verdict', 'sentence')} for t in told[1:]]}
     with whole(out) as part:
         for name, content in {'quality': log.quality.to_dict('records'), 'sufficiency': newest}.items(): (part/f'{name}.json').write_text(json.dumps(content, indent=1, default=str))
-    if log.aside.count().execute(): write_quarantine(log, out/'quarantine.parquet')
+    _write_aside(log, out/'quarantine.parquet')
 
 def _at_each(log, origins, horizon):
     "What the log can tell at each origin, the newest first."

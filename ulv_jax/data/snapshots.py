@@ -195,6 +195,7 @@ def training_snapshots(
     "Snapshots to learn from: everything in them, labels too, was known at the cutoff."
     cutoff, horizon = as_cutoff(cutoff, events.time_zone), as_horizon(horizon)
     present = snapshot(events, cutoff, horizon, labels=False, max_length=max_length)   # refuses a cutoff without a purchase before it
+    if events.first.floor('D') == events.last.floor('D'): raise DataError(f'the whole log stands on one day, {events.first:%Y-%m-%d}: there is no earlier date whose outcome is known to learn from; take a longer log, or ULVPrior().predict(snapshot), which is fitted to none')
     first = cutoff - pd.Timedelta(days=int(present.rfm['T'].max()) + 1)
     origins, length = training_origins(first, cutoff, horizon, n)
     earlier = rehearse(events, first, cutoff, horizon, max_length) if rehearsals else ()

@@ -129,7 +129,7 @@ def audit_model(
     if now.labels is None: raise DataError('the snapshot has no labels: what came is not known; choose an earlier cutoff')
     forecast, actual = model.predict(now) if forecast is None else forecast, now.labels['value'].to_numpy()
     some = np.sort(np.random.default_rng(0).choice(len(actual), min(len(actual), MOST), replace=False))   # fifty numbers a customer
-    of_some = audit(forecast.iloc[some], actual[some], None, model._quantiles(now, forecast.iloc[some]))
+    of_some = audit(forecast.iloc[some], actual[some], None, model.quantiles(now, forecast.iloc[some]).to_numpy())
     found = audit(forecast, actual, now.rfm['T'].to_numpy())
     return replace(found, whole=found.whole | dict(crps=of_some.whole['crps']), places=of_some.places)
 

@@ -121,9 +121,7 @@ def _from_table(model, snapshot, forecast):
     if said: return from_ends(forecast)   # over another horizon, too: more days are no multiple of a chance
     return np.full((len(forecast), len(LEVELS)), np.nan)   # unknown
 
-def _all_quantiles(model, snapshot):
-    forecast = model.predict(snapshot)
-    return quantile_frame(forecast, model._quantiles(snapshot, forecast))
+def _quantiles(model, snapshot, forecast): return quantile_frame(forecast, _from_table(model, snapshot, forecast))
 
 
 # %% ../../nbs/models/00_base.ipynb #af855270
@@ -148,14 +146,13 @@ class Forecaster:
         _check_snapshot(self, snapshot); _keep_programs()
         return forecast_frame(snapshot.users, self._predict(snapshot))
 
-    def quantiles(self, snapshot): return _all_quantiles(self, snapshot)   # of what each user spends: a frame, one column a level of LEVELS
+    def quantiles(self, snapshot, forecast=None): return _quantiles(self, snapshot, self.predict(snapshot) if forecast is None else forecast)   # of what each user spends: a frame, one column a level of LEVELS
 
     def horizon_ratio(self, snapshot) -> float: return snapshot.horizon.total_seconds()/86400 / self.horizon_days_   # asked for, in those learnt from
 
     def takes(self) -> dict: return {}   # settings by name, with their defaults
     def _fit(self, snapshots): raise TypeError(f'{type(self).__name__} must say how it learns: define _fit')
     def _predict(self, snapshot) -> dict: raise TypeError(f'{type(self).__name__} must say what it forecasts: define _predict')
-    def _quantiles(self, snapshot, forecast): return _from_table(self, snapshot, forecast)
     def _state(self): return {}, {}
     def _restore(self, meta, arrays): pass
 
