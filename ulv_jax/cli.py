@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['LOG', 'USER', 'TIME', 'VALUE', 'EVENT', 'ITEM', 'ORDER', 'PURCHASE', 'KIND', 'COST', 'CURRENCY_COL', 'ZONE',
-           'CURRENCY', 'CUTOFF', 'END', 'HORIZON', 'SEED', 'ORIGINS', 'EVERY', 'SET', 'QUIET', 'CLEAN', 'ANYWAY', 'app',
-           'clear_errors', 'backtest_command', 'fit_command', 'predict_command', 'quality_command', 'report_command',
-           'demo_command', 'main']
+           'CURRENCY', 'CUTOFF', 'END', 'HORIZON', 'SEED', 'ORIGINS', 'EVERY', 'SET', 'QUIET', 'CLEAN', 'ANYWAY',
+           'HORIZONS', 'SEEDS', 'PAST', 'WINDOW', 'REFIT', 'app', 'clear_errors', 'backtest_command', 'fit_command',
+           'predict_command', 'quality_command', 'report_command', 'demo_command', 'main']
 
 # %% ../nbs/cli.ipynb #d074e7f9
 import shlex, signal, sys
@@ -76,11 +76,18 @@ END = Annotated[Optional[str], typer.Option(help="The instant before which every
 HORIZON = Annotated[str, typer.Option(help='How far to forecast, in days, as 181D.', show_default=False)]
 SEED = Annotated[int, typer.Option(min=0, help='Seed of models that draw; the same seed gives the same forecasts.')]
 ORIGINS = Annotated[int, typer.Option(min=1, help='How many dates to judge at, the cutoff being the newest.')]
-EVERY = Annotated[Optional[str], typer.Option(help='From one date to the one before it, in days, as 91D. Default: the horizon.', show_default=False)]
+EVERY = Annotated[Optional[str], typer.Option(help='From one date to the one before it, in days, as 91D. Default: the longest horizon.', show_default=False)]
 SET = Annotated[Optional[list[str]], typer.Option('--set', metavar='NAME=VALUE', help='A setting of a network, such as head=process, n_hidden=32 or epochs=40; once for each. Where several models are asked for, with the name of its own: gru.head=process. A name that does not exist is refused with a list of those that do.', show_default=False)]
 QUIET = Annotated[bool, typer.Option('--quiet', help='No progress bars.')]
 CLEAN = Annotated[bool, typer.Option('--clean', help='Clean the log by the quality rules first: rows set aside, ids mended; see the command quality.')]
 ANYWAY = Annotated[bool, typer.Option('--anyway', help='Fit even if there is not enough in the log to learn from.')]
+
+# %% ../nbs/cli.ipynb #73bed4ef
+HORIZONS = Annotated[list[str], typer.Option('--horizon', help='How far to forecast, in days, as 181D. Given more than once, each is judged.', show_default=False)]
+SEEDS = Annotated[int, typer.Option(min=1, help='How many seeds to judge models that draw with: --seed and those that follow it.')]
+PAST = Annotated[str, typer.Option('--kind', help='What a date may look back on: expanding (the whole past) or sliding (a window of it).')]
+WINDOW = Annotated[Optional[str], typer.Option(help='Length of the past that a sliding date sees, in days, as 365D. Default: the longest horizon.', show_default=False)]
+REFIT = Annotated[bool, typer.Option('--refit/--no-refit', help='Fit at every date, or at the oldest only: how fast does a model age?')]
 
 # %% ../nbs/cli.ipynb #80778268
 def _read(events, columns, purchase, kind, currency):
@@ -199,58 +206,118 @@ def _tell(result, out):
     _left_out(result.skipped)
     typer.echo(f'written: {out}/leaderboard.json, {out}/predictions.parquet, {out}/report.html')
 
-# %% ../nbs/cli.ipynb #7e0196ae
+# %% ../nbs/cli.ipynb #f5c18a12
+def _is_rolling(horizons, seeds, origins, kind): return len(horizons) > 1 or seeds > 1 or origins > 1 or kind != 'expanding'
+
+def _check_asked(horizons, origins, every, kind, window, refit):
+    "DataError where an option is wrong or would change nothing; the log is not read yet."
+    from ulv_jax.data.errors import DataError
+    from ulv_jax.data.origins import KINDS
+    from ulv_jax.data.snapshots import as_horizon
+    lengths = [as_horizon(h) for h in horizons]
+    twice = [h for h, length in zip(horizons, lengths) if lengths.count(length) > 1]
+    if twice: raise DataError(f"--horizon {' and --horizon '.join(twice)} are the same length: name each horizon once")
+    if kind not in KINDS: raise DataError(f"--kind {kind}: choose {' or '.join(KINDS)}")
+    if window and kind != 'sliding': raise DataError(f'--window {window} is what a sliding date sees, and the dates are expanding, which see the whole past: say --kind sliding, or leave --window out')
+    for option, given in (f'--every {every}', every), ('--no-refit', not refit):
+        if given and origins == 1: raise DataError(f'{option} tells of several dates, and there is one: ask for more with --origins, or leave it out')
+    for length in filter(None, (every, window)): as_horizon(length)
+
+# %% ../nbs/cli.ipynb #f52271c9
+def _at_each(log, origins, horizon):
+    "What the log can tell at each origin, the newest first; a sliding one sees its window only."
+    from ulv_jax.data.snapshots import watched_since
+    from ulv_jax.data.sufficiency import sufficiency
+    seen = lambda o: log if o.since is None else watched_since(log, o.since, o.cutoff)
+    return [sufficiency(seen(o), o.cutoff, horizon).to_dict() for o in reversed(origins)]
+
+def _checks(told):
+    "Of the newest origin, with the others inside it."
+    return told[0] | {'earlier': [{k: t[k] for k in ('cutoff', 'verdict', 'sentence')} for t in told[1:]]}
+
 def _write_checks(log, told, out):
-    "quality.json and sufficiency.json (of the newest origin, with the others inside it), and the rows set aside."
+    "quality.json, sufficiency.json (of the longest horizon, with the shorter ones inside it), and the rows set aside."
     import json
     from ulv_jax.data.whole import whole
-    newest = told[0] | {'earlier': [{k: t[k] for k in ('cutoff', 'verdict', 'sentence')} for t in told[1:]]}
+    longest, *shorter = [_checks(t) for t in told]
+    enough = longest | ({'shorter': shorter} if shorter else {})
     with whole(out) as part:
-        for name, content in {'quality': log.quality.to_dict('records'), 'sufficiency': newest}.items(): (part/f'{name}.json').write_text(json.dumps(content, indent=1, default=str))
+        for name, content in {'quality': log.quality.to_dict('records'), 'sufficiency': enough}.items(): (part/f'{name}.json').write_text(json.dumps(content, indent=1, default=str))
     _write_aside(log, out/'quarantine.parquet')
 
-def _at_each(log, origins, horizon):
-    "What the log can tell at each origin, the newest first."
-    from ulv_jax.data.sufficiency import sufficiency
-    return [sufficiency(log, o.cutoff, horizon).to_dict() for o in reversed(origins)]
+# %% ../nbs/cli.ipynb #9ed56408
+def _boards(result):
+    "A leaderboard a horizon. A fit that served all dates is told as what it took, not divided by them."
+    from ulv_jax.evaluation.standing import leaderboard
+    board, scores = leaderboard(result.scores).drop(columns='rank_spearman'), result.scores
+    if not result.how['refit']: board['fit_seconds'] = scores[scores['metric'] == 'fit_seconds'].groupby(['horizon_days', 'model'])['value'].max()
+    board = board.astype({'worst_rank': 'Int64', 'origins': 'Int64'})
+    return {days: part.droplevel(0).reset_index() for days, part in board.groupby(level=0)}
 
-def _roll(log, cutoff, horizon, models, seed, out, origins, every, quiet, settings):
-    from ulv_jax.evaluation.rolling import last_origins, rolling_backtest
-    from ulv_jax.evaluation.standing import leaderboard, write_standing
-    for t in (told := _at_each(log, dates := last_origins(log, cutoff, horizon, origins, every), horizon)): _say(t)
-    result = rolling_backtest(log, dates, (horizon,), models, (seed,), folder=out/'forecasts', progress=not quiet, settings=settings)
-    _write_checks(log, told, out)
-    said = write_standing(result, out)
-    typer.echo(_show(leaderboard(result.scores).droplevel(0).reset_index().drop(columns=['rank_spearman', 'predict_seconds'])))
-    for row in result.skipped.itertuples(): typer.echo(f'{row.model} was left out at {row.cutoff:%Y-%m-%d}: {row.why}')
+def _luck(result, days):
+    "How far apart two seeds put a model, where there are several."
+    s = result.scores.query('metric == "gini" and horizon_days == @days')
+    spread = s.groupby(['model', 'cutoff'])['value'].std().groupby('model').mean().dropna()
+    return ['Standard deviation of the Gini between seeds: ' + ', '.join(f'{m} {v:.3f}' for m, v in spread.items())] if len(spread) else []
+
+def _missing(skipped):
+    "Who was left out where; all seeds of a model in one line."
+    each = skipped.drop_duplicates(['model', 'cutoff', 'horizon_days', 'why'])
+    return [f'{r.model} was left out at {r.cutoff:%Y-%m-%d} over {r.horizon_days:g} days: {r.why}' for r in each.itertuples()]
+
+# %% ../nbs/cli.ipynb #1bbc131f
+def _tell_rolling(result, said, out):
+    for days, board in _boards(result).items():
+        typer.echo(f'judged over {days:g} days, mean of {board["origins"].max()} date{"s" if board["origins"].max() > 1 else ""}')
+        for line in [_show(board), *_luck(result, days)]: typer.echo(line)
+    for line in _missing(result.skipped): typer.echo(line)
     typer.echo(f'{said}\nwritten: {out}/standings.json, {out}/differences.json, {out}/verdict.txt, {out}/quality.json, {out}/sufficiency.json')
+
+def _roll(log, cutoff, horizons, out, origins, every, kind, window, progress, **ask):
+    from ulv_jax.data.snapshots import as_horizon
+    from ulv_jax.evaluation.rolling import last_origins, rolling_backtest
+    from ulv_jax.evaluation.standing import write_standing
+    horizons = sorted(map(as_horizon, horizons), reverse=True)
+    dates = last_origins(log, cutoff, horizons[0], origins, every, kind, window)
+    told = [_at_each(log, dates, h) for h in horizons]
+    _say(told[0][0])   # check by check; of the others the sentence
+    for t in sum(told, [])[1:]: typer.echo(t['sentence'])
+    try: result = rolling_backtest(log, dates, horizons, folder=out/'forecasts', progress=progress, **ask)
+    except KeyboardInterrupt: raise _Stopped(_kept_forecasts(out/'forecasts')) from None
+    _write_checks(log, told, out)
+    _tell_rolling(result, write_standing(result, out), out)
+
+def _kept_forecasts(folder):
+    n = len(list(folder.glob('*.json')))
+    return f"stopped; {n} forecast{'s are' if n != 1 else ' is'} kept in '{folder}', and the same command goes on from there" if n else 'stopped; nothing has been written, and the same command begins anew'
 
 # %% ../nbs/cli.ipynb #cd46c348
 @app.command('backtest')
 @clear_errors
 def backtest_command(
-    events:LOG, cutoff:CUTOFF, horizon:HORIZON,
+    events:LOG, cutoff:CUTOFF, horizon:HORIZONS,
     out:Annotated[str, typer.Option(help='Folder for the results.', show_default=False)],
     user_col:USER='user_id', time_col:TIME='timestamp', value_col:VALUE='value', event_col:EVENT=None, item_col:ITEM=None, order_col:ORDER=None,
     cost_col:COST=None, currency_col:CURRENCY_COL=None, time_zone:ZONE=None,
     purchase:PURCHASE='purchase', value_kind:KIND='net', currency:CURRENCY=None,
     models:Annotated[str, typer.Option(help="Names of models with commas between them, or 'default'.")]='default', seed:SEED=0, quiet:QUIET=False,
-    origins:ORIGINS=1, every:EVERY=None, given:SET=None, cleaned:CLEAN=False):
+    origins:ORIGINS=1, every:EVERY=None, seeds:SEEDS=1, kind:PAST='expanding', window:WINDOW=None, refit:REFIT=True, given:SET=None, cleaned:CLEAN=False):
     """Judge every model on a log whose future is known.
 
     Each model is fitted on what was known before the cutoff, forecasts every customer's value in the horizon after it, and is compared with what happened. The population is every user with a purchase before the cutoff; the actual value is the net spend in the horizon, floored at 0.
 
     Writes into the folder: **leaderboard.json** (one row a model), **predictions.parquet** (one row a model and user), **report.html** (open it in a browser), run.json, quality.json and sufficiency.json (is there enough in the log?); quarantine.parquet if rows were set aside.
 
-    With **--origins** 3 the same is asked at the cutoff and at two earlier dates, with the reference models always among them. The folder then holds scores.parquet, standings.json, differences.json and verdict.txt, quality.json, sufficiency.json and perhaps quarantine.parquet as above, and every forecast in forecasts/: a run that was stopped goes on from there.
+    With **--origins** 3 the same is asked at the cutoff and at two earlier dates, with the reference models always among them. So it is with a second **--horizon**, with **--seeds** 3 (how much is luck?), with **--kind** sliding (does a window of the past do?), and with **--no-refit** (how fast does a model age?). The folder then holds scores.parquet (every metric and the seconds of every fit and forecast), standings.json, differences.json, verdict.txt (a paragraph a horizon) and run.json, quality.json, sufficiency.json and perhaps quarantine.parquet as above, and every forecast in forecasts/: a run that was stopped goes on from there.
 
-    Example: `ulv backtest cdnow.parquet --user-col customer_id --time-col date --value-col dollar_value --cutoff 1998-01-01 --horizon 181D --out cdnow`; a network with a head of its own beside others: `--models pareto_nbd,gru --set gru.head=process`
+    Example: `ulv backtest cdnow.parquet --user-col customer_id --time-col date --value-col dollar_value --cutoff 1998-01-01 --horizon 181D --out cdnow`; a network with a head of its own beside others: `--models pareto_nbd,gru --set gru.head=process`; two horizons at three dates: `--horizon 91D --horizon 181D --origins 3`
     """
     from ulv_jax.evaluation.backtest import backtest
+    _check_asked(horizon, origins, every, kind, window, refit)
     out, settings = _folder(out), _settings_of(chosen := _models(models), given)
     log = _open(events, _columns(user_col, time_col, value_col, event_col, item_col, order_col, cost_col, currency_col, time_zone), purchase, value_kind, currency, cleaned)
-    if origins > 1: return _roll(log, cutoff, horizon, chosen, seed, out, origins, every, quiet, settings)
-    result = backtest(log, cutoff, horizon, chosen, seed, progress=not quiet, title=Path(events).name, settings=settings)
+    if _is_rolling(horizon, seeds, origins, kind): return _roll(log, cutoff, horizon, out, origins, every, kind, window, not quiet, models=chosen, seeds=range(seed, seed + seeds), refit=refit, settings=settings)
+    result = backtest(log, cutoff, horizon[0], chosen, seed, progress=not quiet, title=Path(events).name, settings=settings)
     _write_all(result, log, out)
     _tell(result, out)
 
