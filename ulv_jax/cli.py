@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['LOG', 'USER', 'TIME', 'VALUE', 'EVENT', 'ITEM', 'ORDER', 'PURCHASE', 'KIND', 'COST', 'CURRENCY_COL', 'ZONE',
-           'CURRENCY', 'CUTOFF', 'END', 'HORIZON', 'SEED', 'ORIGINS', 'EVERY', 'SET', 'QUIET', 'CLEAN', 'ANYWAY',
-           'HORIZONS', 'SEEDS', 'PAST', 'WINDOW', 'REFIT', 'app', 'clear_errors', 'backtest_command', 'fit_command',
-           'predict_command', 'quality_command', 'report_command', 'demo_command', 'main']
+           'CURRENCY', 'CUTOFF', 'END', 'HORIZON', 'SEED', 'ORIGINS', 'EVERY', 'SET', 'QUIET', 'CLEAN', 'ANYWAY', 'SEP',
+           'DECIMAL', 'DATES', 'HORIZONS', 'SEEDS', 'PAST', 'WINDOW', 'REFIT', 'app', 'clear_errors',
+           'backtest_command', 'fit_command', 'predict_command', 'quality_command', 'report_command', 'demo_command',
+           'main']
 
 # %% ../nbs/cli.ipynb #d074e7f9
 import shlex, signal, sys
@@ -82,6 +83,11 @@ QUIET = Annotated[bool, typer.Option('--quiet', help='No progress bars.')]
 CLEAN = Annotated[bool, typer.Option('--clean', help='Clean the log by the quality rules first: rows set aside, ids mended; see the command quality.')]
 ANYWAY = Annotated[bool, typer.Option('--anyway', help='Fit even if there is not enough in the log to learn from.')]
 
+# %% ../nbs/cli.ipynb #16c1ec35
+SEP = Annotated[Optional[str], typer.Option(help="What stands between the columns of a CSV, as ';', or the word tab. Default: found out.", show_default=False)]
+DECIMAL = Annotated[Optional[str], typer.Option(help="The decimal sign: ',' where 1.234,50 is written; the other sign then parts the thousands.", show_default=False)]
+DATES = Annotated[Optional[str], typer.Option(help="How times are written that are not as 2025-12-31: '%d.%m.%Y' for 31.12.2025, '%d.%m.%Y %H:%M' with the time of day. A row that does not fit is set aside.", show_default=False)]
+
 # %% ../nbs/cli.ipynb #73bed4ef
 HORIZONS = Annotated[list[str], typer.Option('--horizon', help='How far to forecast, in days, as 181D. Given more than once, each is judged.', show_default=False)]
 SEEDS = Annotated[int, typer.Option(min=1, help='How many seeds to judge models that draw with: --seed and those that follow it.')]
@@ -115,9 +121,9 @@ def _folder(out):
     if Path(out).exists() and not Path(out).is_dir(): raise DataError(f"'{out}' is a file: --out must name a folder")
     return Path(out)
 
-def _columns(user, time, value, event, item, order, cost, currency, zone):
+def _columns(user, time, value, event, item, order, cost, currency, zone, *written):
     from ulv_jax.data.columns import Columns
-    return Columns(user, time, value, event, item, order, cost=cost, currency=currency, time_zone=zone)
+    return Columns(user, time, value, event, item, order, cost=cost, currency=currency, time_zone=zone, **dict(zip(('sep', 'decimal', 'date_format'), written)))
 
 # %% ../nbs/cli.ipynb #671096f8
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode='markdown', pretty_exceptions_enable=False,
@@ -298,7 +304,7 @@ def backtest_command(
     events:LOG, cutoff:CUTOFF, horizon:HORIZONS,
     out:Annotated[str, typer.Option(help='Folder for the results.', show_default=False)],
     user_col:USER='user_id', time_col:TIME='timestamp', value_col:VALUE='value', event_col:EVENT=None, item_col:ITEM=None, order_col:ORDER=None,
-    cost_col:COST=None, currency_col:CURRENCY_COL=None, time_zone:ZONE=None,
+    cost_col:COST=None, currency_col:CURRENCY_COL=None, time_zone:ZONE=None, sep:SEP=None, decimal:DECIMAL=None, date_format:DATES=None,
     purchase:PURCHASE='purchase', value_kind:KIND='net', currency:CURRENCY=None,
     models:Annotated[str, typer.Option(help="Names of models with commas between them, or 'default'.")]='default', seed:SEED=0, quiet:QUIET=False,
     origins:ORIGINS=1, every:EVERY=None, seeds:SEEDS=1, kind:PAST='expanding', window:WINDOW=None, refit:REFIT=True, given:SET=None, cleaned:CLEAN=False):
@@ -315,7 +321,7 @@ def backtest_command(
     from ulv_jax.evaluation.backtest import backtest
     _check_asked(horizon, origins, every, kind, window, refit)
     out, settings = _folder(out), _settings_of(chosen := _models(models), given)
-    log = _open(events, _columns(user_col, time_col, value_col, event_col, item_col, order_col, cost_col, currency_col, time_zone), purchase, value_kind, currency, cleaned)
+    log = _open(events, _columns(user_col, time_col, value_col, event_col, item_col, order_col, cost_col, currency_col, time_zone, sep, decimal, date_format), purchase, value_kind, currency, cleaned)
     if _is_rolling(horizon, seeds, origins, kind): return _roll(log, cutoff, horizon, out, origins, every, kind, window, not quiet, models=chosen, seeds=range(seed, seed + seeds), refit=refit, settings=settings)
     result = backtest(log, cutoff, horizon[0], chosen, seed, progress=not quiet, title=Path(events).name, settings=settings)
     _write_all(result, log, out)
@@ -383,7 +389,7 @@ def fit_command(
     events:LOG, horizon:HORIZON,
     out:Annotated[str, typer.Option(help='Folder for the bundle.', show_default=False)],
     user_col:USER='user_id', time_col:TIME='timestamp', value_col:VALUE='value', event_col:EVENT=None, item_col:ITEM=None, order_col:ORDER=None,
-    cost_col:COST=None, currency_col:CURRENCY_COL=None, time_zone:ZONE=None,
+    cost_col:COST=None, currency_col:CURRENCY_COL=None, time_zone:ZONE=None, sep:SEP=None, decimal:DECIMAL=None, date_format:DATES=None,
     purchase:PURCHASE='purchase', value_kind:KIND='net', currency:CURRENCY=None, cutoff:END=None, cleaned:CLEAN=False, anyway:ANYWAY=False,
     model:Annotated[str, typer.Option(help='Name of the model.')]='ensemble', given:SET=None, seed:SEED=0,
     checkpoint:Annotated[Optional[str], typer.Option(help="Folder for the state of a network while it learns, or for the members of an ensemble that are finished: after Ctrl-C the same command goes on from there. Default: the folder of --out with '-unfinished' behind its name.", show_default=False)]=None):
@@ -398,7 +404,7 @@ def fit_command(
     Example: `ulv fit events.parquet --horizon 91D --out my-bundle`; a network with a head of its own: `ulv fit events.parquet --horizon 91D --model gru --set head=process --set n_hidden=32 --out my-bundle`
     """
     from ulv_jax.serving.bundle import write_bundle
-    out, columns = _folder(out), _columns(user_col, time_col, value_col, event_col, item_col, order_col, cost_col, currency_col, time_zone)
+    out, columns = _folder(out), _columns(user_col, time_col, value_col, event_col, item_col, order_col, cost_col, currency_col, time_zone, sep, decimal, date_format)
     state = _state_folder(fresh := _forecaster(model, seed, given), checkpoint, out)
     log = _open(events, columns, purchase, value_kind, currency, cleaned)
     enough = _enough(log, at := _cutoff(log, cutoff), horizon, fresh, anyway)
@@ -419,6 +425,11 @@ def _write_table(frame, out):
     with whole(out.parent) as part: frame.to_csv(part/out.name) if out.suffix == '.csv' else frame.to_parquet(part/out.name)
 
 # %% ../nbs/cli.ipynb #5c0100c2
+def _written(bundle, **how):
+    "The bundle, told that this log is written otherwise than that of the fit."
+    from dataclasses import replace
+    return replace(bundle, columns=replace(bundle.columns, **{name: sign for name, sign in how.items() if sign}))
+
 def _without(log, cutoff, customers):
     "A line on users who have no forecast, since they never bought before the cutoff."
     from ulv_jax.data.features import before
@@ -446,10 +457,11 @@ def predict_command(
     out:Annotated[str, typer.Option(help='File for the forecasts, .parquet or .csv; or a folder, without an ending: then the forecasts are made and written in parts, for logs of any size, and a run that was stopped goes on.', show_default=False)],
     cutoff:END=None,
     horizon:Annotated[Optional[str], typer.Option(help="How far to forecast, in days. Default: the horizon of the bundle.", show_default=False)]=None,
+    sep:SEP=None, decimal:DECIMAL=None, date_format:DATES=None,
     cleaned:Annotated[Optional[bool], typer.Option('--clean/--no-clean', help='Clean the log by the quality rules first, or not. Default: as the log of the fit was.', show_default=False)]=None):
     """Forecast every customer of a log, each user with a purchase before the cutoff, with a fitted bundle.
 
-    The log is read with the column names and the value contract that the bundle holds. It is cleaned if the log of the fit was. The command says whether there was enough when the model was fitted, and, where it writes a file, whether there is now. One row a customer: expected value over the horizon, a 90 % interval, and what else the model knows; a column it knows nothing of is empty.
+    The log is read with the column names, the form of numbers and dates, and the value contract that the bundle holds; **--sep**, **--decimal** and **--date-format** are for a log that is written otherwise than that of the fit. It is cleaned if the log of the fit was. The command says whether there was enough when the model was fitted, and, where it writes a file, whether there is now. One row a customer: expected value over the horizon, a 90 % interval, and what else the model knows; a column it knows nothing of is empty.
 
     Example: `ulv predict events.parquet --bundle my-bundle --out forecasts.csv`
     """
@@ -458,7 +470,7 @@ def predict_command(
     from ulv_jax.models.base import steps_wanted
     from ulv_jax.serving.bundle import check_own_columns, read_bundle
     if Path(out).suffix: _check_table_name(out)
-    b = read_bundle(bundle)
+    b = _written(read_bundle(bundle), sep=sep, decimal=decimal, date_format=date_format)
     if not Path(out).suffix: return _predict_parts(b, events, out, cutoff, horizon, cleaned)
     check_own_columns(b, log := _glance(b.read(events, cleaned)))
     now = snapshot(log, _cutoff(log, cutoff), horizon or f'{b.about["horizon_days"]}D', labels=False, max_length=steps_wanted(b.model))
@@ -472,7 +484,7 @@ def predict_command(
 def quality_command(
     events:LOG,
     user_col:USER='user_id', time_col:TIME='timestamp', value_col:VALUE='value', event_col:EVENT=None, item_col:ITEM=None, order_col:ORDER=None,
-    cost_col:COST=None, currency_col:CURRENCY_COL=None, time_zone:ZONE=None,
+    cost_col:COST=None, currency_col:CURRENCY_COL=None, time_zone:ZONE=None, sep:SEP=None, decimal:DECIMAL=None, date_format:DATES=None,
     purchase:PURCHASE='purchase', value_kind:KIND='net', currency:CURRENCY=None,
     out:Annotated[Optional[str], typer.Option(help='Folder for quality.html, quality.json and the rows set aside, quarantine.parquet.', show_default=False)]=None):
     """Ask the quality rules of every row of a log.
@@ -483,7 +495,7 @@ def quality_command(
     """
     from ulv_jax.data.quality import quality_report
     from ulv_jax.data.quality_page import write_quality
-    report = quality_report(_read(events, _columns(user_col, time_col, value_col, event_col, item_col, order_col, cost_col, currency_col, time_zone), purchase, value_kind, currency))
+    report = quality_report(_read(events, _columns(user_col, time_col, value_col, event_col, item_col, order_col, cost_col, currency_col, time_zone, sep, decimal, date_format), purchase, value_kind, currency))
     typer.echo(str(report))
     if out: typer.echo(f'written: {write_quality(report, _folder(out), Path(events).name)}')
 
