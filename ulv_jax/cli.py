@@ -455,9 +455,8 @@ def predict_command(
     events:LOG,
     bundle:Annotated[str, typer.Option(help='Folder that `ulv fit` wrote.', show_default=False)],
     out:Annotated[str, typer.Option(help='File for the forecasts, .parquet or .csv; or a folder, without an ending: then the forecasts are made and written in parts, for logs of any size, and a run that was stopped goes on.', show_default=False)],
-    cutoff:END=None,
+    cutoff:END=None, sep:SEP=None, decimal:DECIMAL=None, date_format:DATES=None,
     horizon:Annotated[Optional[str], typer.Option(help="How far to forecast, in days. Default: the horizon of the bundle.", show_default=False)]=None,
-    sep:SEP=None, decimal:DECIMAL=None, date_format:DATES=None,
     cleaned:Annotated[Optional[bool], typer.Option('--clean/--no-clean', help='Clean the log by the quality rules first, or not. Default: as the log of the fit was.', show_default=False)]=None):
     """Forecast every customer of a log, each user with a purchase before the cutoff, with a fitted bundle.
 

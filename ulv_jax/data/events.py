@@ -157,8 +157,7 @@ def read_events(
     purchase:str='purchase',      # the kind of event that is a purchase
 ) -> Events: # the log, checked; DataError if a column is wrong
     "Read a log of events, map its columns, and set aside what cannot be used."
-    names = user_col, time_col, value_col, event_col, item_col, order_col, quantity_col, category_col, discount_col, text_col, cost_col, currency_col
-    return _read(source, Columns(*names, _named(keep_cols), time_zone, sep, decimal, date_format), attributes, value, purchase)
+    return _read(source, Columns(user_col, time_col, value_col, event_col, item_col, order_col, quantity_col, category_col, discount_col, text_col, cost_col, currency_col, _named(keep_cols), time_zone, sep, decimal, date_format), attributes, value, purchase)
 
 # %% ../../nbs/data/02_events.ipynb #02e5f005
 def _named(keep): return None if not keep else dict(keep) if isinstance(keep, dict) else {c: c for c in ([keep] if isinstance(keep, str) else keep)}
