@@ -80,6 +80,8 @@ def test_two_horizons_and_two_seeds_stopped_and_resumed(tmp_path, monkeypatch):
     said = (tmp_path/'out'/'verdict.txt').read_text().splitlines()
     assert [s.split('.')[0] for s in said] == ['30 days ahead', '60 days ahead'] and all('Over 2 origins (2023-08-02 to 2023-10-01)' in s for s in said)   # the dates of the longest horizon
     assert done.stdout.count('Standard deviation of the Gini between seeds: counts 0.') == 2 and 'judged over 30 days, mean of 2 dates' in done.stdout
+    page = (tmp_path/'out'/'standings.html').read_text()
+    assert page.count('days ahead</h2>') == 2 and page.count('fit, s') == 2 and ' ± ' in page and 'log.csv' in page
     scores = pd.read_parquet(tmp_path/'out'/'scores.parquet')
     cost = scores[scores['metric'].isin(['fit_seconds', 'predict_seconds'])]
     assert len(cost) == 2*16 and (cost['value'] > 0).all() and {'fit s', 'predict s'} <= {c for line in done.stdout.splitlines() if 'gini' in line for c in ('fit s', 'predict s') if c in line}

@@ -87,14 +87,6 @@ def _write_checks(log, told, out):
     _write_aside(log, out/'quarantine.parquet')
 
 # %% ../../nbs/commands/02_backtest.ipynb #9ed56408
-def _boards(result):
-    "A leaderboard a horizon. A fit that served all dates is told as what it took, not divided by them."
-    from ulv_jax.evaluation.standing import leaderboard
-    board, scores = leaderboard(result.scores).drop(columns='rank_spearman'), result.scores
-    if not result.how['refit']: board['fit_seconds'] = scores[scores['metric'] == 'fit_seconds'].groupby(['horizon_days', 'model'])['value'].max()
-    board = board.astype({'worst_rank': 'Int64', 'origins': 'Int64'})
-    return {days: part.droplevel(0).reset_index() for days, part in board.groupby(level=0)}
-
 def _luck(result, days):
     "How far apart two seeds put a model, where there are several."
     s = result.scores.query('metric == "gini" and horizon_days == @days')
@@ -106,18 +98,25 @@ def _missing(skipped):
     each = skipped.drop_duplicates(['model', 'cutoff', 'horizon_days', 'why'])
     return [f'{r.model} was left out at {r.cutoff:%Y-%m-%d} over {r.horizon_days:g} days: {r.why}' for r in each.itertuples()]
 
+# %% ../../nbs/commands/02_backtest.ipynb #65dc9031
+def _kept_forecasts(folder):
+    n = len(list(folder.glob('*.json')))
+    return f"stopped; {n} forecast{'s are' if n != 1 else ' is'} kept in '{folder}', and the same command goes on from there" if n else 'stopped; nothing has been written, and the same command begins anew'
+
 # %% ../../nbs/commands/02_backtest.ipynb #1bbc131f
 def _tell_rolling(result, said, out):
-    for days, board in _boards(result).items():
+    from ulv_jax.evaluation.standing_page import boards
+    for days, board in boards(result).items():
         typer.echo(f'judged over {days:g} days, mean of {board["origins"].max()} date{"s" if board["origins"].max() > 1 else ""}')
         for line in [_show(board), *_luck(result, days)]: typer.echo(line)
     for line in _missing(result.skipped): typer.echo(line)
-    typer.echo(f'{said}\nwritten: {out}/standings.json, {out}/differences.json, {out}/verdict.txt, {out}/quality.json, {out}/sufficiency.json')
+    typer.echo(f'{said}\nwritten: {out}/standings.html, {out}/standings.json, {out}/differences.json, {out}/verdict.txt, {out}/quality.json, {out}/sufficiency.json')
 
-def _roll(log, cutoff, horizons, out, origins, every, kind, window, progress, **ask):
+def _roll(log, cutoff, horizons, out, origins, every, kind, window, progress, title, **ask):
     from ulv_jax.data.snapshots import as_horizon
     from ulv_jax.evaluation.rolling import last_origins, rolling_backtest
     from ulv_jax.evaluation.standing import write_standing
+    from ulv_jax.evaluation.standing_page import write_standing_page
     horizons = sorted(map(as_horizon, horizons), reverse=True)
     dates = last_origins(log, cutoff, horizons[0], origins, every, kind, window)
     told = [_at_each(log, dates, h) for h in horizons]
@@ -126,11 +125,9 @@ def _roll(log, cutoff, horizons, out, origins, every, kind, window, progress, **
     try: result = rolling_backtest(log, dates, horizons, folder=out/'forecasts', progress=progress, **ask)
     except KeyboardInterrupt: raise _Stopped(_kept_forecasts(out/'forecasts')) from None
     _write_checks(log, told, out)
-    _tell_rolling(result, write_standing(result, out), out)
-
-def _kept_forecasts(folder):
-    n = len(list(folder.glob('*.json')))
-    return f"stopped; {n} forecast{'s are' if n != 1 else ' is'} kept in '{folder}', and the same command goes on from there" if n else 'stopped; nothing has been written, and the same command begins anew'
+    said = write_standing(result, out)
+    write_standing_page(result, said, out, title)
+    _tell_rolling(result, said, out)
 
 # %% ../../nbs/commands/02_backtest.ipynb #cd46c348
 def backtest_command(
@@ -147,7 +144,7 @@ def backtest_command(
 
     Writes into the folder: **leaderboard.json** (one row a model), **predictions.parquet** (one row a model and user), **report.html** (open it in a browser), run.json, quality.json and sufficiency.json (is there enough in the log?); quarantine.parquet if rows were set aside.
 
-    With **--origins** 3 the same is asked at the cutoff and at two earlier dates, with the reference models always among them. So it is with a second **--horizon**, with **--seeds** 3 (how much is luck?), with **--kind** sliding (does a window of the past do?), and with **--no-refit** (how fast does a model age?). The folder then holds scores.parquet (every metric and the seconds of every fit and forecast), standings.json, differences.json, verdict.txt (a paragraph a horizon) and run.json, quality.json, sufficiency.json and perhaps quarantine.parquet as above, and every forecast in forecasts/: a run that was stopped goes on from there.
+    With **--origins** 3 the same is asked at the cutoff and at two earlier dates, with the reference models always among them. So it is with a second **--horizon**, with **--seeds** 3 (how much is luck?), with **--kind** sliding (does a window of the past do?), and with **--no-refit** (how fast does a model age?). The folder then holds **standings.html** (open it in a browser), scores.parquet (every metric and the seconds of every fit and forecast), standings.json, differences.json, verdict.txt (a paragraph a horizon) and run.json, quality.json, sufficiency.json and perhaps quarantine.parquet as above, and every forecast in forecasts/: a run that was stopped goes on from there.
 
     Example: `ulv backtest cdnow.parquet --user-col customer_id --time-col date --value-col dollar_value --cutoff 1998-01-01 --horizon 181D --out cdnow`; a network with a head of its own beside others: `--models pareto_nbd,gru --set gru.head=process`; two horizons at three dates: `--horizon 91D --horizon 181D --origins 3`
     """
@@ -155,7 +152,7 @@ def backtest_command(
     _check_asked(horizon, origins, every, kind, window, refit)
     out, settings = _folder(out), _settings_of(chosen := _models(models), given)
     log = _open(events, _columns(user_col, time_col, value_col, event_col, item_col, order_col, cost_col, currency_col, time_zone, sep, decimal, date_format), purchase, value_kind, currency, cleaned)
-    if _is_rolling(horizon, seeds, origins, kind): return _roll(log, cutoff, horizon, out, origins, every, kind, window, not quiet, models=chosen, seeds=range(seed, seed + seeds), refit=refit, settings=settings)
+    if _is_rolling(horizon, seeds, origins, kind): return _roll(log, cutoff, horizon, out, origins, every, kind, window, not quiet, Path(events).name, models=chosen, seeds=range(seed, seed + seeds), refit=refit, settings=settings)
     result = backtest(log, cutoff, horizon[0], chosen, seed, progress=not quiet, title=Path(events).name, settings=settings)
     _write_all(result, log, out)
     _tell(result, out)
