@@ -13,7 +13,7 @@ from nbdev.processors import FilterDefaults
 from sphinx.cmd.build import build_main
 
 SECTIONS = {'tutorials': 'Tutorials', 'data': 'Data', 'models': 'Models', 'evaluation': 'Evaluation', 'ensemble': 'Ensembles',
-            'explain': 'Explanations', 'decisions': 'Decisions', 'serving': 'Serving', '': 'Command line'}   # '' is nbs/ itself
+            'explain': 'Explanations', 'decisions': 'Decisions', 'serving': 'Serving', '': 'Command line', 'commands': 'Parts of the command line'}   # '' is nbs/ itself
 TAGS = {('echo', 'false'): 'remove-input', ('output', 'false'): 'remove-output', ('include', 'false'): 'remove-cell',
         ('code-fold', 'true'): 'hide-input'}
 OPTION = re.compile(r'#\|\s*([\w-]+):\s*(.+)')

@@ -6,7 +6,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 LIB = ROOT/'ulv_jax'
-LAYERS = ['data', 'models', 'evaluation', 'ensemble', 'explain', 'decisions', 'serving', 'cli']   # each imports only from those before it
+LAYERS = ['data', 'models', 'evaluation', 'ensemble', 'explain', 'decisions', 'serving', 'commands', 'cli']   # each imports only from those before it
 NOTEBOOKS = sorted(p for p in (ROOT/'nbs').rglob('*.ipynb') if '.ipynb_checkpoints' not in p.parts)
 MODULES = sorted(p for p in LIB.rglob('*.py') if not p.name.startswith('_'))
 # import names of the requirements in settings.ini

@@ -8,17 +8,17 @@ __all__ = ['Events', 'read_events', 'span']
 # %% ../../nbs/data/02_events.ipynb #3ac1fb1d
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from html import escape
 import duckdb
 import ibis
 import pandas as pd
-from .columns import KINDS, LARGEST, NOBODY, REFUNDS, Columns, _number, _users, _values, check_columns, trimmed, used_columns
+from .columns import KINDS, LARGEST, NOBODY, REFUNDS, Columns, _number, _users, _values, check_columns, trimmed, used_columns, written_columns
 from .errors import DataError
 from .near import Kept, has_kind, kept_near, parted
 from .rows import Rows, span as sorted_span
 from .source import _is_csv, numbers_among_text, open_table, unreadable
-from .times import EARLIEST, _times, check_zone, tomorrow
+from .times import EARLIEST, _times, check_format, check_zone, misfits, tomorrow
 from .value import Value, gives_back, iso_code, price_of
 
 # %% ../../nbs/data/02_events.ipynb #71f6f664
@@ -28,15 +28,20 @@ def _more(table, columns):
     more = {here: table[name] for here, name in as_they_are.items() if name}
     if columns.text: more['text'] = table[columns.text].cast('string')
     if columns.currency: more['currency'] = trimmed(table[columns.currency].cast('string')).upper().nullif('')
-    if columns.cost: more['cost'] = _values(table, columns.cost)
-    return more | {part: _number(table, name) for part, name in columns.parts().items() if part in ('quantity', 'discount')}
+    if columns.cost: more['cost'] = _values(table, columns.cost, columns.decimal)
+    return more | {part: _number(table, name, columns.decimal) for part, name in columns.parts().items() if part in ('quantity', 'discount')}
 
 def _clean(text): return trimmed(text).lower().nullif('')
 
+def _odd_times(table, columns):
+    "A column more where some texts are no dates of the format: what stands there is kept with the row that is set aside."
+    odd = misfits(table, columns.time, columns.date_format)
+    return {} if odd is None else {'time_text': odd}
+
 def _canonical(table, columns, purchase, value, clean=_clean):
-    price = _values(table, columns.value)
+    price = _values(table, columns.value, columns.decimal)
     kind = clean(table[columns.event].cast('string')) if columns.event else (price < 0).ifelse('return', purchase).fill_null(purchase)
-    log = table.select(user_id=_users(table, columns.user), timestamp=_times(table, columns.time, columns.time_zone), event=kind, value=price, **_more(table, columns))
+    log = table.select(user_id=_users(table, columns.user), timestamp=_times(table, columns.time, columns.time_zone, columns.date_format), event=kind, value=price, **_more(table, columns), **_odd_times(table, columns))
     return log.mutate(price=log.value, value=log.value - log.cost) if columns.cost and value.kind == 'margin' else log
 
 # %% ../../nbs/data/02_events.ipynb #855d333c
@@ -46,6 +51,7 @@ def _lacks(t, purchase):
     "Pairs (condition, reason) of the rows that cannot be used."
     cases = [(t.user_id.isnull(), 'no user'), (t.timestamp.isnull(), 'no time'), (t.event.isnull(), 'no kind of event'),
              ((t.event == purchase) & price_of(t).isnull(), 'purchase without a value')]
+    if 'time_text' in t.columns: cases.insert(1, (t.time_text.notnull(), 'time not as the format'))
     if 'price' in t.columns: cases.append((_is_money(t, purchase) & t.cost.isnull(), 'no cost'))
     if 'currency' in t.columns: cases.append((_is_money(t, purchase) & t.currency.isnull(), 'no currency'))
     return cases
@@ -53,9 +59,9 @@ def _lacks(t, purchase):
 # %% ../../nbs/data/02_events.ipynb #95912d93
 def _log(source, columns, purchase, value):
     "Rows that can be used, rows that cannot, with their reason, and the first ones sorted if they are near."
-    choose = lambda names: used_columns(columns, names)
+    choose, as_text = partial(used_columns, columns), partial(written_columns, columns)
     for every_row in (False, True):
-        try: return _computed(open_table(source, choose, every_row), source, columns, purchase, value)
+        try: return _computed(open_table(source, choose, every_row, columns.sep, as_text), source, columns, purchase, value)
         except duckdb.Error as e:
             if every_row or not _is_csv(source): raise unreadable(e, source) from e
 
@@ -129,8 +135,7 @@ class Events(Kept):
 # %% ../../nbs/data/02_events.ipynb #bc855e65
 def read_events(
     source,                       # pandas frame, Arrow, Polars or Ibis table, path, glob, folder, or list of paths
-    *,
-    user_col:str='user_id',       # who
+    *, user_col:str='user_id',    # who
     time_col:str='timestamp',     # when
     value_col:str='value',        # how much money; a column, or a formula such as 'Quantity * Price'
     event_col:str|None=None,      # what; without it lines with a value >= 0 are purchases, the others returns
@@ -144,24 +149,27 @@ def read_events(
     currency_col:str|None=None,   # of the value; more than one currency is refused
     keep_cols=None,               # further columns to keep: a list of names, or {name here: name in the log}
     time_zone:str|None=None,      # the shop's clock, as 'Europe/Berlin'; None is UTC
+    sep:str|None=None,            # between the columns of a CSV, as ';'; None: found out
+    decimal:str|None=None,        # of numbers that are text: ',' for 1.234,50
+    date_format:str|None=None,    # of times that are text: '%d.%m.%Y' for 31.12.2025
     attributes=None,              # of users: a table with user_id, perhaps valid_from (from when a row holds), and columns
     value:Value=Value(),          # what money means
     purchase:str='purchase',      # the kind of event that is a purchase
 ) -> Events: # the log, checked; DataError if a column is wrong
     "Read a log of events, map its columns, and set aside what cannot be used."
-    columns = Columns(user_col, time_col, value_col, event_col, item_col, order_col, quantity_col, category_col, discount_col, text_col, cost_col, currency_col, _named(keep_cols), time_zone)
-    return _read(source, columns, attributes, value, purchase)
+    return _read(source, Columns(user_col, time_col, value_col, event_col, item_col, order_col, quantity_col, category_col, discount_col, text_col, cost_col, currency_col, _named(keep_cols), time_zone, sep, decimal, date_format), attributes, value, purchase)
 
 # %% ../../nbs/data/02_events.ipynb #02e5f005
 def _named(keep): return None if not keep else dict(keep) if isinstance(keep, dict) else {c: c for c in ([keep] if isinstance(keep, str) else keep)}
 
 def _read(source, columns, attributes, value, purchase):
     if columns.time_zone: check_zone(columns.time_zone)
+    if columns.date_format: check_format(columns.date_format)
     purchase = _one_kind(purchase)
     kept, aside, rows = _log(source, columns, purchase, value)
     _check_purchases(kept, aside, rows, purchase, columns.event)
     value = _with_currency(value, kept, columns, purchase)
-    kept = kept.drop('currency') if columns.currency else kept
+    kept = kept.drop([c for c in ('currency', 'time_text') if c in kept.columns])
     attributes = attributes if attributes is None or isinstance(attributes, pd.DataFrame) else open_table(attributes).to_pandas()
     numbers = numbers_among_text(source[columns.user]) if isinstance(source, pd.DataFrame) else 0
     return Events(kept, aside, value, purchase, lambda: _quality(kept, aside, purchase, numbers), attributes=attributes, time_zone=columns.time_zone,
@@ -198,6 +206,7 @@ RULES = {'kept as they are': ('kept', 'usable rows'),
          'time in the future': ('kept', 'later than today: `clean` sets it aside'),
          'kind beyond the usual': ('kept', 'taken as it is, as behaviour of a kind of its own'),
          'no user': ('set aside', 'cannot be counted for anybody'),
+         'time not as the format': ('set aside', 'the date is written in another way: the row cannot be put before or after a cutoff'),
          'no time': ('set aside', 'cannot be put before or after a cutoff'),
          'no kind of event': ('set aside', 'neither a purchase nor behaviour'),
          'purchase without a value': ('set aside', 'the amount is unknown, and unknown is not zero'),
@@ -234,5 +243,5 @@ def _quality(kept, aside, purchase, numbers):
     told |= {'exact duplicates': kept.count().execute() - kept.distinct().count().execute(), 'user given as a number among texts': numbers}
     odd = _odd(kept, purchase)
     told |= {rule: n for rule, (n, _) in odd.items()}
-    rows = [(rule, int(told.get(rule, counts.get(rule, 0))), *what, odd.get(rule, (0, ''))[1]) for rule, what in RULES.items()]
+    rows = [(rule, int(told.get(rule, counts.get(rule, 0))), *what, odd.get(rule, (0, ''))[1]) for rule, what in RULES.items() if rule != 'time not as the format' or rule in counts]   # where a format was given
     return pd.DataFrame(rows, columns=['rule', 'rows', 'outcome', 'why', 'examples'])

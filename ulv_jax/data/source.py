@@ -65,9 +65,11 @@ def open_table(
     source,                      # pandas frame, Arrow or Polars table, Ibis table, path, glob, folder, or list of paths
     choose:Callable|None=None,   # (names of all columns) -> those to read; None: all
     every_row:bool=False,        # read a CSV to its end before deciding on the types of its columns
+    sep:str|None=None,           # between the columns of a CSV; None: found out
+    as_text:Callable|None=None,  # (names of all columns) -> those of a CSV to leave as text
 ): # Ibis table
     "The source as an Ibis table, its columns as they are."
-    if _is_path(source): return _chosen(_open_files(find_files(source), every_row), choose)
+    if _is_path(source): return _chosen(_open_files(find_files(source), every_row, sep, as_text), choose)
     if isinstance(source, ibis.Table): return _nearby(_chosen(source, choose))
     if hasattr(source, 'scanner'): source = source.scanner().to_reader()   # a data set of Arrow
     if isinstance(source, pd.DataFrame): return _open_frame(source, choose)
@@ -91,13 +93,13 @@ def check_names(
     raise DataError(f"the column name '{first}' stands {lower.count(lower[i])} times in the table: rename all but one")
 
 # %% ../../nbs/data/01a_source.ipynb #01a5f022
-def _open_files(files, every_row=False):
+def _open_files(files, every_row=False, sep=None, as_text=None):
     readers = {_reader(f) for f in files}
     if None in readers: raise DataError(f"'{next(f for f in files if not _reader(f))}' is neither Parquet nor CSV by its name: it should end in {', '.join(READERS)}")
     if len(readers) > 1: raise DataError(f"'{files[0]}' and {len(files) - 1} other files are partly Parquet and partly CSV: name one kind, as with a glob")
     empty = next((f for f in files if not Path(f).stat().st_size), None)
     if empty: raise DataError(f"'{empty}' is empty: it has 0 bytes")
-    try: return _open_csv(files, every_row) if readers == {'read_csv'} else _open_parquet(files)
+    try: return _open_csv(files, every_row, sep, as_text) if readers == {'read_csv'} else _open_parquet(files)
     except (duckdb.Error, pa.ArrowInvalid) as e: raise unreadable(e, files) from e
 
 def _is_path(source): return isinstance(source, (str, Path, list, tuple))
@@ -140,18 +142,27 @@ def _open_parquet(files):
     _check_zones(files, schemas)
     return connect().read_parquet(files, union_by_name=len(files) > 1)
 
-def _open_csv(files, every_row):
+def _open_csv(files, every_row, sep, as_text):
     for file in files: _check_end(file)
-    connection, how = connect(), dict(union_by_name=len(files) > 1) | (dict(sample_size=-1) if every_row else {})
+    connection, how = connect(), dict(union_by_name=len(files) > 1) | (dict(sample_size=-1) if every_row else {}) | _delimiter(sep)
     table = connection.read_csv(files, **how)
-    header = connection.read_csv(files[:1], header=False, all_varchar=True).limit(1).execute().iloc[0]
+    header = connection.read_csv(files[:1], header=False, all_varchar=True, **_delimiter(sep)).limit(1).execute().iloc[0]
     check_names(header.dropna().tolist())
-    as_text = lambda name: connection.read_csv(files, types={name: 'VARCHAR'}, **how)[name]
-    text = [c for c, kind in table.schema().items() if kind.is_timestamp() and kind.timezone or kind.is_temporal() and _either_way(as_text(c))]
-    return connection.read_csv(files, types=dict.fromkeys(text, 'VARCHAR'), **how) if text else table
+    column = lambda name: connection.read_csv(files, types={name: 'VARCHAR'}, **how)[name]
+    text = set(as_text(table.columns)) & set(table.columns) if as_text else set()
+    text |= {c for c, kind in table.schema().items() if c not in text and (kind.is_timestamp() and kind.timezone or kind.is_temporal() and _either_way(column(c)))}
+    return connection.read_csv(files, types=dict.fromkeys(sorted(text), 'VARCHAR'), **how) if text else table
+
+TABS = ('tab', '\\t')   # as a shell lets one write it
+
+def _delimiter(sep):
+    if sep is None: return {}
+    sep = '\t' if sep in TABS else sep
+    if len(sep) != 1: raise DataError(f"the separator {sep!r} should be one character, as ';', or the word tab")
+    return {'delim': sep}
 
 # %% ../../nbs/data/01a_source.ipynb #01a5f024
-EITHER_WAY = r'^([0-9]{1,2})[/-]([0-9]{1,2})[/-][0-9]{2,4}'   # day and month, or month and day
+EITHER_WAY = r'^([0-9]{1,2})[/.-]([0-9]{1,2})[/.-][0-9]{2,4}'   # day and month, or month and day
 
 def _either_way(column):
     "Is every date of a text column of this form, and none settles which number is the month?"

@@ -6,12 +6,15 @@
 __all__ = ['EARLIEST', 'tomorrow']
 
 # %% ../../nbs/data/01c_times.ipynb #01c5f003
+import re
 from zoneinfo import ZoneInfo, available_timezones
+import duckdb
 import ibis
 import numpy as np
 import pandas as pd
-from .columns import _first
+from .columns import _first, trimmed
 from .errors import DataError, nearest
+from .source import connect
 
 # %% ../../nbs/data/01c_times.ipynb #01c5f006
 def check_zone(name):
@@ -56,7 +59,7 @@ def _moved(utc, changes):
 # %% ../../nbs/data/01c_times.ipynb #01c5f00b
 ZONE = r'([0-9]) ?(Z|[+-][0-9]{2}(:?[0-9]{2})?)$'   # behind the time of day
 SHORT = r'^(.*[T ][0-9]{1,2}:[0-9]{2}) ?(Z|[+-][0-9:]+)$'   # no seconds, which DuckDB cannot read
-ADVICE = "mend them, or parse the column yourself with the right format, as pd.to_datetime(column, format='%d.%m.%Y %H:%M')"
+ADVICE = "mend them, or say how they are written, with --date-format '%d.%m.%Y %H:%M' or date_format="
 
 def _parsed(table, name, zone):
     col = table[name]
@@ -75,14 +78,49 @@ def _check_text_zones(table, name):
     shown = ', '.join(z or 'none' for z in zones[:4])
     if len(zones) > 1: raise DataError(f"column '{name}' mixes time zones ({shown}): say on which clock the log should be, as time_zone='Europe/Berlin', or convert it to one with pd.to_datetime(..., utc=True)")
 
+# %% ../../nbs/data/01c_times.ipynb #4540b9c3
+@ibis.udf.scalar.builtin(signature=(('string', 'string'), 'timestamp'))
+def try_strptime(text, form): "DuckDB's own: null where the text does not fit."
+
+PARTS = {'a year, as %Y': 'Yy', 'a month, as %m': 'mbBj', 'a day, as %d': 'dj'}   # %j is the day of the year
+
+def check_format(date_format):
+    "DataError if a format does not give a day."
+    signs = re.findall('%-?(.)', date_format.replace('%%', ''))
+    lacks = [part for part, ways in PARTS.items() if not {*ways} & {*signs}]
+    if lacks: raise DataError(f"the date format '{date_format}' lacks {' and '.join(lacks)}: write it as '%d.%m.%Y' for 31.12.2025, '%d.%m.%Y %H:%M' for 31.12.2025 18:30")
+    zone = {'z', 'Z'} & {*signs}
+    if zone: raise DataError(f"the date format '{date_format}' has a zone, %{min(zone)}: times with a zone are read where they are written as 2025-12-31T18:30+01:00; convert the column to that")
+    try: connect().raw_sql(f"select strptime('', {date_format!r}) where false").fetchall()
+    except duckdb.Error as e: raise DataError(f"the date format '{date_format}' cannot be understood: {str(e).splitlines()[0].split('strptime: ')[-1]}") from e
+
+# %% ../../nbs/data/01c_times.ipynb #c2778aea
+def _by_format(table, name, date_format):
+    "Times of a column, and the texts that do not fit the format."
+    if table.get_backend().name != 'duckdb': raise DataError(f"the date format '{date_format}' is for files and for tables of this process: on {table.get_backend().name} parse the column '{name}' before reading")
+    text = trimmed(table[name].cast('string')).nullif('')
+    parsed = try_strptime(text, date_format)
+    at = (parsed.year() >= 1000).ifelse(parsed, ibis.null('timestamp'))   # %Y would take 25 for the year 25
+    return at, (text.notnull() & at.isnull()).ifelse(text, ibis.null('string'))
+
+def misfits(table, name, date_format): # Ibis column of text, or None where every date fits; DataError where none does
+    "The texts of a column that are no dates of a format."
+    kind = table[name].type()
+    if not date_format or not (kind.is_string() or kind.is_integer()): return None
+    at, odd = _by_format(table, name, date_format)
+    n = table.aggregate(odd=odd.count(), fit=at.count()).execute().iloc[0]
+    if n['odd'] and not n['fit']: raise DataError(f"none of the {n['odd']} dates in column '{name}' is written as '{date_format}', first {_first(table, name)}: say how they are written with --date-format or date_format=")
+    return odd if n['odd'] else None
+
 # %% ../../nbs/data/01c_times.ipynb #cd342829
-def _times(table, name, zone=None):
+def _times(table, name, zone=None, date_format=None):
     col, kind = table[name], table[name].type()
+    if date_format and (kind.is_string() or kind.is_integer()): return _by_format(table, name, date_format)[0]
     if kind.is_string():
         if not zone: _check_text_zones(table, name)
         return _parsed(table, name, zone)
     if kind.is_date(): return col.cast('timestamp')
-    if not kind.is_timestamp(): raise DataError(f"column '{name}' holds {kind}, not dates: convert it first, for instance with pd.to_datetime(..., unit='s') or format='%Y%m%d'")
+    if not kind.is_timestamp(): raise DataError(f"column '{name}' holds {kind}, not dates: convert it first, for instance with pd.to_datetime(..., unit='s'), or say how the date is written, with --date-format '%Y%m%d' or date_format=")
     if not kind.timezone: return col.cast('timestamp')
     utc = col.cast('timestamp("UTC")').cast('timestamp')
     return _on_clock(table, utc, zone) if zone else utc

@@ -52,7 +52,7 @@ def read_results(
 ) -> Results:
     "Read a backtest's files; one that is missing or broken is named."
     folder, read = Path(folder), {}
-    if (folder/'standings.json').exists() and 'title' not in _run_of(folder): raise DataError(f"'{folder}' holds a backtest of several origins, and a report is of one: read verdict.txt and standings.json there, or run `ulv backtest` without --origins for a report")
+    if (folder/'standings.json').exists() and 'title' not in _run_of(folder): raise DataError(f"'{folder}' holds a backtest of several origins, horizons or seeds, and a report is of one of each: read verdict.txt, standings.json and, if it is there, standings.html, or run `ulv backtest` with one --horizon and without --origins, --seeds and --kind for a report")
     for name in ('leaderboard.json', 'quality.json', 'run.json', 'predictions.parquet'):
         if not (folder/name).exists(): raise DataError(f"'{folder}' holds no backtest: {name} is missing; point at the folder that `ulv backtest` wrote")
         try: read[name] = pd.read_parquet(folder/name) if name.endswith('parquet') else json.loads((folder/name).read_text())

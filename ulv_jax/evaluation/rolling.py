@@ -180,16 +180,23 @@ class Rolling:
     kept:object = field(default=None, repr=False)   # a folder of our own lives as long as this
     settings:dict = field(default_factory=dict)     # row name -> what a model was told
     asked:tuple = ()                                # row names in the order they were asked for, without the references that came along
+    how:dict = field(default_factory=dict)          # origins, refit: how it was asked
 
     def forecast(self, cutoff, days, model, seed=0) -> pd.DataFrame:
         "One forecast: its users stand as in the truth."
         return pd.read_parquet(self.files[pd.Timestamp(cutoff), days, model, seed])
 
+# %% ../../nbs/evaluation/05_rolling.ipynb #3484719a
+def _check_once(what, asked):
+    twice = next((a for i, a in enumerate(asked) if a in asked[:i]), None)
+    if twice is not None: raise DataError(f"the {what} {twice.days if what == 'horizon' else twice} is asked for more than once{' (in days)' if what == 'horizon' else ''}: its rows would count double, so name each {what} once")
+
 # %% ../../nbs/evaluation/05_rolling.ipynb #05ba002a
-def _questions(events, origins, horizons, models, folder, refit, settings):
+def _questions(events, origins, horizons, seeds, models, folder, refit, settings):
     if not origins or not horizons or not models: raise DataError('a rolling backtest needs at least one origin, one horizon and one model')
     rehearsals = any([m.rehearses for m in make_all(models, settings)])   # an unknown name fails before anything is fitted
     origins = [o if isinstance(o, Origin) else Origin(as_cutoff(o, events.time_zone), None) for o in origins]
+    _check_once('horizon', [as_horizon(h) for h in horizons]); _check_once('seed', seeds)
     twice = sorted({o.cutoff for o in origins if [p.cutoff for p in origins].count(o.cutoff) > 1})
     if twice: raise DataError(f'the date {twice[0]:%Y-%m-%d} stands more than once among the origins: ask for each date once, and for another stretch of history in a backtest of its own')
     each = [[_Question(events, o, as_horizon(h), rehearsals, folder, settings) for o in sorted(origins, key=lambda o: o.cutoff)] for h in horizons]
@@ -228,7 +235,7 @@ def rolling_backtest(
 ) -> Rolling:
     "Backtests at every origin, over every horizon, with every seed."
     kept, asked, models = TemporaryDirectory() if folder is None else None, tuple(models), tuple(dict.fromkeys((*(REFERENCES if references else ()), *models)))
-    questions, rows, skipped, files, truths, fitted = _questions(events, origins, horizons, models, Path(folder or kept.name), refit, settings), [], [], {}, {}, {}
+    questions, rows, skipped, files, truths, fitted = _questions(events, origins, horizons, seeds, models, Path(folder or kept.name), refit, settings), [], [], {}, {}, {}
     with tqdm(total=len(questions)*sum(1 if m in SEEDLESS else len(seeds) for m in models), disable=None if progress else True, unit='forecast') as bar:
         for q in questions:
             *more, truth = _ask(q, models, seeds, fitted, None if refit else str(questions[0].origin), bar)
@@ -237,4 +244,4 @@ def rolling_backtest(
             q.__dict__.pop('now', None); q.__dict__.pop('learn', None)   # not needed again, and large
     if not rows: raise DataError('no model could be judged at any origin: ' + '; '.join(sorted({s['why'] for s in skipped})))
     reasons = pd.DataFrame(skipped, columns=['cutoff', 'horizon_days', 'model', 'seed', 'why'])
-    return Rolling(pd.DataFrame(rows), reasons, Path(folder or kept.name), truths, files, kept, dict(settings), asked)
+    return Rolling(pd.DataFrame(rows), reasons, Path(folder or kept.name), truths, files, kept, dict(settings), asked, dict(origins=[q.origin for q in questions[:len(origins)]], refit=refit))

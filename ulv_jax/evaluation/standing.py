@@ -214,6 +214,19 @@ def candidate(rolling:Rolling) -> str: # a row name
     judged, asked = {k[2] for k in rolling.files}, rolling.asked or tuple(rolling.scores['model'].unique())
     return next((m for m in ('ensemble', *asked) if m in asked and m in judged), asked[0])
 
+# %% ../../nbs/evaluation/06_standing.ipynb #4614794a
+def _how(rolling):
+    "What is out of the ordinary in the way it was asked: part of the verdict, which is read alone."
+    if not (origins := rolling.how.get('origins')): return ''
+    fit = '' if rolling.how['refit'] else f'Every model was fitted once, on what was known before {origins[0].cutoff:%Y-%m-%d}. '
+    return fit + (f'Each date saw only the {(origins[0].cutoff - origins[0].since).days} days before it. ' if origins[0].since is not None else '')
+
+def _asked(rolling):
+    "The same for `run.json`."
+    if not rolling.how: return {}
+    dates = [{'cutoff': str(o.cutoff), 'since': None if o.since is None else str(o.since)} for o in rolling.how['origins']]
+    return {'origins': dates, 'horizon_days': sorted({k[1] for k in rolling.truths}), 'refit': rolling.how['refit']}
+
 # %% ../../nbs/evaluation/06_standing.ipynb #06ba0020
 def write_standing(
     rolling:Rolling,
@@ -226,12 +239,12 @@ def write_standing(
     for days in sorted({k[1] for k in rolling.files}):
         drawn = redrawn(rolling, days, draws=draws)
         found.append(differences(drawn).assign(horizon_days=days))
-        try: said.append(f'{days:g} days ahead. {verdict(drawn, rolling.scores[rolling.scores["horizon_days"] == days], model)}')
+        try: said.append(f'{days:g} days ahead. {_how(rolling)}{verdict(drawn, rolling.scores[rolling.scores["horizon_days"] == days], model)}')
         except DataError as e: said.append(f'{days:g} days ahead. No verdict: {e}')
     tables = {'standings': standings(rolling.scores), 'differences': pd.concat(found).astype({'cutoff': object}), 'skipped': rolling.skipped}
     with whole(out) as part:
         rolling.scores.to_parquet(part/'scores.parquet', index=False); (part/'verdict.txt').write_text('\n'.join(said) + '\n')
-        (part/'run.json').write_text(json.dumps(dict(models=list(rolling.scores['model'].unique()), seeds=sorted(map(int, rolling.scores['seed'].unique())), settings=rolling.settings), indent=1, default=str))
+        (part/'run.json').write_text(json.dumps(dict(models=list(rolling.scores['model'].unique()), seeds=sorted(map(int, rolling.scores['seed'].unique())), settings=rolling.settings, **_asked(rolling)), indent=1, default=str))
         for name, table in tables.items(): (part/f'{name}.json').write_text(json.dumps(_records(_as_text(table)), indent=1, allow_nan=False))
     return '\n'.join(said)
 

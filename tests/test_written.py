@@ -1,0 +1,78 @@
+"A CSV as a German office writes it, from the shell: semicolons, decimal commas, the day before the month."
+import gzip, json
+from pathlib import Path
+import numpy as np
+import pandas as pd
+import pytest
+
+RNG = np.random.default_rng(0)
+RATE = RNG.gamma(1., 8., 120).astype(int) + 1
+PLAIN = pd.DataFrame({'Kunde': np.repeat(np.arange(120), RATE), 'Tag': pd.Timestamp('2024-01-01') + pd.to_timedelta(RNG.integers(0, 365, RATE.sum()), 'D'), 'Betrag': (RNG.gamma(2, 400, RATE.sum())).round(2)})
+GERMAN = PLAIN.assign(Tag=PLAIN['Tag'].dt.strftime('%d.%m.%Y'), Betrag=PLAIN['Betrag'].map(lambda v: f'{v:,.2f}'.translate(str.maketrans(',.', '.,'))))
+NAMES = '--user-col Kunde --time-col Tag --value-col Betrag'.split()
+WRITTEN = ['--sep', ';', '--decimal', ',', '--date-format', '%d.%m.%Y']
+
+def ulv(*args, code=0):
+    from typer.testing import CliRunner
+    from ulv_jax.cli import app
+    done = CliRunner().invoke(app, [*map(str, args)])
+    assert done.exit_code == code and 'Traceback' not in done.stderr, done.output + repr(done.exception)
+    if code == 2: assert done.stderr.startswith('ulv: ') and done.stderr.count('\n') == 1, done.stderr
+    return done.stdout if code == 0 else done.stderr
+
+@pytest.fixture(scope='module')
+def place(tmp_path_factory):
+    d = tmp_path_factory.mktemp('office')
+    PLAIN.to_csv(d/'plain.csv', index=False)
+    (d/'german.csv.gz').write_bytes(gzip.compress(GERMAN.to_csv(index=False, sep=';').encode()))
+    assert GERMAN['Betrag'].str.contains(r'\.').any()   # thousands are parted
+    return d
+
+def test_the_same_forecast_as_of_the_plain_file(place):
+    fit = lambda file, out, *how: ulv('fit', place/file, *NAMES, *how, '--horizon', '60D', '--model', 'persistence_rate', '--anyway', '--out', place/out)
+    predict = lambda file, bundle, out, *how: (ulv('predict', place/file, '--bundle', place/bundle, '--out', place/out, *how), pd.read_parquet(place/out))[1]
+    fit('plain.csv', 'plain'), fit('german.csv.gz', 'german', *WRITTEN)
+    expected = predict('plain.csv', 'plain', 'plain.parquet')
+    pd.testing.assert_frame_equal(predict('german.csv.gz', 'german', 'german.parquet'), expected)   # nothing is said again
+    assert predict('german.csv.gz', 'german', 'parts')['ulv'].tolist() == expected['ulv'].tolist()
+    pd.testing.assert_frame_equal(predict('german.csv.gz', 'plain', 'other.parquet', *WRITTEN), expected)   # fitted on a file of another form
+    PLAIN.to_parquet(place/'plain-log.parquet')   # dates are dates and numbers are numbers: nothing to be told
+    pd.testing.assert_frame_equal(predict('plain-log.parquet', 'german', 'typed.parquet'), expected)
+    assert json.loads((place/'german'/'bundle.json').read_text())['columns']['date_format'] == '%d.%m.%Y'
+
+def test_a_backtest_and_the_quality_read_it_too(place):
+    for file, how in (('plain.csv', ()), ('german.csv.gz', WRITTEN)):
+        ulv('backtest', place/file, *NAMES, *how, '--cutoff', '2024-10-01', '--horizon', '60D', '--models', 'persistence_rate', '--quiet', '--out', place/file.split('.')[0]/'test')
+        assert f'Of {len(PLAIN):,} rows' in ulv('quality', place/file, *NAMES, *how)
+    pd.testing.assert_frame_equal(*(pd.read_parquet(place/name/'test'/'predictions.parquet') for name in ('plain', 'german')))
+
+def test_rows_that_do_not_fit_are_set_aside(place):
+    log = GERMAN.copy(); log.loc[[3, 5], 'Tag'] = ['2024-05-06', '31.02.2024']; log.loc[7, 'Tag'] = None
+    log.to_csv(place/'odd.csv', index=False, sep=';')
+    said = ulv('backtest', place/'odd.csv', *NAMES, *WRITTEN, '--cutoff', '2024-10-01', '--horizon', '60D', '--models', 'mean', '--quiet', '--out', place/'odd')
+    assert 'rows set aside at reading 3 (time not as the format 2, no time 1)' in said
+    aside = pd.read_parquet(place/'odd'/'quarantine.parquet').sort_values('time_text')
+    assert aside['time_text'].dropna().tolist() == ['2024-05-06', '31.02.2024'] and aside['reason'].tolist() == ['time not as the format']*2 + ['no time']
+    assert {r['rule']: r['rows'] for r in json.loads((place/'odd'/'quality.json').read_text())}['time not as the format'] == 2
+
+WRONG = {
+    'nothing said': ([], ['--decimal ,']),
+    'no format': (WRITTEN[:4], ["are not dates, first", '--date-format']),
+    'no decimal comma': ([*WRITTEN[:2], *WRITTEN[4:]], ["column 'Betrag'", '--decimal ,']),
+    'the other decimal sign': ([*WRITTEN, '--decimal', '.'], ["with '.' as the decimal sign", 'first ']),
+    'another sign between the columns': ([*WRITTEN, '--sep', '|'], ['read as one column', "--sep ';'"]),
+    'two signs between the columns': ([*WRITTEN, '--sep', ';;'], ['one character']),
+    'no decimal sign': ([*WRITTEN, '--decimal', ';'], ["should be ',' or '.'"]),
+    'another format': ([*WRITTEN, '--date-format', '%Y-%m-%d'], ["is written as '%Y-%m-%d'", 'first ']),
+    'a format in words': ([*WRITTEN, '--date-format', 'TT.MM.JJJJ'], ['lacks a year', "'%d.%m.%Y'"]),
+    'a sign that is none': ([*WRITTEN, '--date-format', '%d.%m.%Y %Q'], ['cannot be understood']),
+}
+
+@pytest.mark.parametrize('case', WRONG)
+def test_what_is_wrong_is_one_sentence(case, place):
+    how, words = WRONG[case]
+    early = GERMAN[GERMAN['Tag'].str[:2].astype(int) <= 12]   # nothing settles which number is the month
+    early.to_csv(place/'early.csv', index=False, sep=';')
+    said = ulv('fit', place/'early.csv', *NAMES, *how, '--horizon', '60D', '--model', 'mean', '--out', place/'none', code=2)
+    for word in words: assert word in said, said
+    assert not Path(place, 'none').exists()
