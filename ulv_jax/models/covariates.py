@@ -17,7 +17,8 @@ import pandas as pd
 from jaxtyping import Array, Float
 from ..data.errors import DataError
 from . import bg_nbd, gamma_gamma, pareto_nbd
-from .likelihood import NBD, NO_DROPOUT, Fit, Law, by_chunks, check_histories, float64, group_rows, maximum_likelihood, nbd_density
+from .likelihood import NBD, NO_DROPOUT, Fit, Law, by_chunks, check_histories, group_rows, maximum_likelihood, nbd_density
+from .special import float64
 
 # %% ../../nbs/models/13a_covariates.ipynb #13ca0007
 @dataclass(frozen=True)
