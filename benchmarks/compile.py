@@ -19,7 +19,8 @@ def first_step(name, n_fields=9):
     from ulv_jax.models.base import make_forecaster
     from ulv_jax.models.mesh import by_shard, data_mesh, shards
     from ulv_jax.models.processes import everywhere
-    from ulv_jax.models.training import _parts, _rows, start_state, train_step
+    from ulv_jax.models.answers import _rows
+    from ulv_jax.models.train_step import _parts, start_state, train_step
     model = make_forecaster(name)
     imported, mesh, settings = time.time(), data_mesh(), model.training
     network = model.network(n_fields, **model.settings, rngs=nnx.Rngs(0)); network.train()

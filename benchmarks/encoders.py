@@ -29,7 +29,7 @@ from ulv_jax.evaluation.rolling import SEEDLESS, Rolling
 from ulv_jax.evaluation.standing import differences, redrawn
 from ulv_jax.models.base import FAMILIES, make_forecaster
 from ulv_jax.models.sequence import SequenceForecaster
-from ulv_jax.models.training import Training
+from ulv_jax.models.train_step import Training
 
 SIMPLE = ('persistence_rate', 'pareto_nbd', 'lightgbm')
 HEADS = ('mission', 'mse', 'ziln', 'nb_spend', 'mission+quantiles', 'horizons', 'process')   # bernoulli is in the mission's

@@ -10,7 +10,9 @@ from recurrent import real_users
 from ulv_jax.models.members import poisson_weights, train_members
 from ulv_jax.models.mesh import data_mesh
 from ulv_jax.models.recurrent import RecurrentNetwork
-from ulv_jax.models.training import Examples, Training, train_network
+from ulv_jax.models.answers import Examples
+from ulv_jax.models.train_step import Training
+from ulv_jax.models.training import train_network
 
 def epoch(members, data, some, hidden, mesh):
     "Seconds of an epoch."

@@ -46,7 +46,8 @@ def ulv_dense(case):
     from flax import nnx
     from ulv_jax.data.batches import Batch
     from ulv_jax.models.mesh import by_shard
-    from ulv_jax.models.training import Training, _parts, answer_batch, mission_loss, start_state, train_step
+    from ulv_jax.models.heads import mission_loss
+    from ulv_jax.models.train_step import Training, _parts, answer_batch, start_state, train_step
     b, t, d, h, layers = DENSE[case]
     network, mesh = ulv_network(d, h, layers)
     (x, y), n = dense_batch(case), mesh.size
@@ -144,7 +145,9 @@ def real_users(log, d=16, most=40_000):
     return lengths, x, np.stack([rng.gamma(1., 1., len(lengths)), rng.random(len(lengths)) < .3], axis=1).astype(np.float32)
 
 def ulv_real(log, h=64):
-    from ulv_jax.models.training import Examples, Training, answer_all, train_network
+    from ulv_jax.models.answers import Examples, answer_all
+    from ulv_jax.models.train_step import Training
+    from ulv_jax.models.training import train_network
     lengths, x, y = real_users(log)
     network, mesh = ulv_network(x.shape[1], h, 1)
     offsets, settings = np.concatenate([[0], lengths.cumsum()]), Training(epochs=1, row_length=64, n_rows=256)

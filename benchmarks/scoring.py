@@ -27,7 +27,7 @@ def make_bundle(path):
     from ulv_jax.data.simulate import simulate
     from ulv_jax.data.snapshots import training_snapshots
     from ulv_jax.models.lstm import LSTMForecaster
-    from ulv_jax.models.training import Training
+    from ulv_jax.models.train_step import Training
     from ulv_jax.serving.bundle import end_of_log, write_bundle
     small = read_events(simulate(Shop(users=2_000)).events, event_col='event')
     model = LSTMForecaster(n_hidden=64, n_layers=1, training=Training(epochs=0))

@@ -11,7 +11,7 @@ from ulv_jax.data.batches import batches
 from ulv_jax.data.errors import DataError
 from ulv_jax.models.attention import days_between
 from ulv_jax.models.base import load_forecaster, make_forecaster, save_forecaster
-from ulv_jax.models.training import Training
+from ulv_jax.models.train_step import Training
 
 COUNT = {'lstm': 1210, 'gru': 938, 'rnn': 394, 'cnn': 1722, 'attention': 1546, 'attention with gaps': 1590, 'lstm_attention': 1466, 'mlp_features': 202}   # weights of 4 fields, width 8
 FIELDS, LENGTHS = 4, (5, 1, 3, 8, 2)

@@ -16,7 +16,9 @@ from ulv_jax.models.mesh import cores_as_devices, data_mesh
 from ulv_jax.models.next_item import ItemTask
 from ulv_jax.models.recurrent import RecurrentNetwork
 from ulv_jax.models.tables import Tables
-from ulv_jax.models.training import Examples, Training, train_network
+from ulv_jax.models.answers import Examples
+from ulv_jax.models.train_step import Training
+from ulv_jax.models.training import train_network
 from ulv_jax.models.value_and_item import next_items
 
 cores_as_devices()   # before anything is computed

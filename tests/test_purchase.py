@@ -8,12 +8,14 @@ import pytest
 from ulv_jax.data.events import read_events
 from ulv_jax.data.snapshots import snapshot, training_snapshots
 from ulv_jax.evaluation.backtest import judge
+from ulv_jax.models.base import make_forecaster
 from ulv_jax.models.bg_nbd import fit_bg_nbd, forecast_bg_nbd
 from ulv_jax.models.gamma_gamma import fit_gamma_gamma
 from ulv_jax.models.likelihood import Fit
 from ulv_jax.models.pareto_nbd import fit_pareto_nbd, forecast_pareto_nbd
 from ulv_jax.models.posterior import outcomes, purchase_posterior
 from ulv_jax.models.purchase import BGNBD, ParetoNBD
+from ulv_jax.models.purchase_covariates import coefficients
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = Path(os.environ.get('ULV_DATA', Path.home()/'.cache'/'ulv_jax'))
@@ -91,3 +93,27 @@ def test_the_heaviest_customers_are_finite():
     for fit, forecast in ((fit_bg_nbd, forecast_bg_nbd), (fit_pareto_nbd, forecast_pareto_nbd)):
         found = fit(x, t_x, T)
         assert np.isfinite(found.values).all() and all(np.isfinite(v).all() and (v >= 0).all() for v in forecast(found, x, t_x, T, 365.).values())
+
+def test_the_first_order_at_the_date_that_chose_it():
+    "Of CDNOW at 1997-10-01: a coefficient that is surely there, and a better order of the customers than without it."
+    events = read_events(path('cdnow_full.parquet'), user_col='customer_id', time_col='date', value_col='dollar_value')
+    learn, now = training_snapshots(events, '1997-10-01', '91D', n=2), snapshot(events, '1997-10-01', '91D')
+    model = make_forecaster('pareto_nbd_covariates', purchase='log_first_value')
+    plain, told = (judge(m, learn, now)[0] for m in (ParetoNBD(), model))
+    assert told['gini'] > plain['gini'] + .02 and told['spearman'] > plain['spearman'] and told['mae'] < plain['mae']
+    found = coefficients(model.learnt_).set_index('part')
+    assert list(found.index) == ['purchase', 'spend'] and (found['coefficient'] > 10*found['error']).all() and model.learnt_.reasons == ()
+
+def test_settings_of_covariates_by_command(tmp_path):
+    "Names with commas between them; a fact of the later history is refused, and the table has the reason."
+    from typer.testing import CliRunner
+    from ulv_jax.cli import app
+    rng, rows = np.random.default_rng(0), []
+    for u in range(150): rows += [(f'u{u}', pd.Timestamp('2024-01-01') + pd.Timedelta(days=int(d)), rng.gamma(3, 15)) for d in np.cumsum(rng.exponential(30, 12)) + rng.uniform(0, 150)]
+    pd.DataFrame(rows, columns=['user_id', 'timestamp', 'value']).to_parquet(log := tmp_path/'log.parquet')
+    def backtest(*told): return CliRunner().invoke(app, ['backtest', str(log), '--cutoff', '2024-10-01', '--horizon', '60D', '--models', 'pareto_nbd,pareto_nbd_covariates', '--out', str(tmp_path/'out'), *(a for t in told for a in ('--set', f'pareto_nbd_covariates.{t}'))])
+    done = backtest('purchase=log_first_value,first_weekday', 'spend=')
+    kept = pd.read_parquet(tmp_path/'out'/'predictions.parquet').groupby('model')['ulv'].sum()
+    assert done.exit_code == 0 and kept['pareto_nbd'] != kept['pareto_nbd_covariates'] and np.isfinite(kept).all(), done.output
+    assert "'recency' tells of the purchases since the first one" in (refused := backtest('purchase=recency')).output and refused.exit_code == 0
+    assert 'it takes purchase, dropout, spend' in (backtest('purchases=recency')).output

@@ -137,7 +137,7 @@ load_forecaster(sys.argv[1]).predict(now).to_parquet(sys.argv[2])
 def test_network_is_the_same_in_another_process(journey, tmp_path):
     "Fitted here, saved, loaded and used by a fresh interpreter: the same bits."
     from ulv_jax.models.lstm import LSTMForecaster
-    from ulv_jax.models.training import Training
+    from ulv_jax.models.train_step import Training
     model = LSTMForecaster(seed=3, n_hidden=16, training=Training(epochs=2))
     model.progress = False
     model.fit(training_snapshots(journey, '2017-10-01', '91D', n=2))

@@ -20,7 +20,7 @@ from ulv_jax.models.base import load_forecaster, make_forecaster, save_forecaste
 from ulv_jax.models.heads import PLAIN, MultiHead, make_head
 from ulv_jax.models.outcomes import targets
 from ulv_jax.models.rising_heads import Process
-from ulv_jax.models.training import Training
+from ulv_jax.models.train_step import Training
 
 CUTOFF = pd.Timestamp('2024-01-01')
 ENCODERS = ('lstm', 'gru', 'cnn', 'attention', 'mlp_features')

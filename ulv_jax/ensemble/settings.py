@@ -17,7 +17,7 @@ from ..data.sequences import last_steps
 from ..data.snapshots import Snapshot, TrainingSet, as_cutoff, as_horizon, snapshot, training_snapshots
 from ..evaluation.rolling import last_origins
 from ..models.base import make_forecaster
-from ..models.training import Training
+from ..models.train_step import Training
 
 # %% ../../nbs/ensemble/02_settings.ipynb #02s0007
 @dataclass(frozen=True)

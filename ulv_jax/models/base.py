@@ -197,6 +197,7 @@ FAMILIES = {'mean': 'ulv_jax.models.naive', 'persistence_rate': 'ulv_jax.models.
             **dict.fromkeys(('gru', 'rnn'), 'ulv_jax.models.gru'), 'cnn': 'ulv_jax.models.convolution',
             **dict.fromkeys(('attention', 'lstm_attention'), 'ulv_jax.models.attention'),
             **dict.fromkeys(('bg_nbd', 'mbg_nbd', 'pareto_nbd'), 'ulv_jax.models.purchase'), **dict.fromkeys(('bg_nbd_posterior', 'pareto_nbd_posterior'), 'ulv_jax.models.posterior'),
+            **dict.fromkeys(('bg_nbd_covariates', 'mbg_nbd_covariates', 'pareto_nbd_covariates'), 'ulv_jax.models.purchase_covariates'),
             **dict.fromkeys(('lightgbm', 'lightgbm_tweedie'), 'ulv_jax.models.boosted'), 'residual': 'ulv_jax.models.residual', 'offset_trees': 'ulv_jax.models.offset', 'boosted_deep': 'ulv_jax.models.deep', 'mlp_features': 'ulv_jax.models.mlp_features',
             **dict.fromkeys(('mlp', 'mlp_tweedie'), 'ulv_jax.models.structured'), 'prior': 'ulv_jax.models.prior', 'prior_tuned': 'ulv_jax.models.prior_tuned',
             'bagged': 'ulv_jax.ensemble.bagging', **dict.fromkeys(('blend', 'ensemble'), 'ulv_jax.ensemble.stacking')}

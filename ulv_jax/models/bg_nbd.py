@@ -10,7 +10,8 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
-from .likelihood import Fit, Law, beta_mean, fit_purchases, forecast_purchases, log_beta, log_gamma
+from .likelihood import Fit, Law, fit_purchases, forecast_purchases
+from .special import beta_mean, log_beta, log_gamma
 
 # %% ../../nbs/models/10_bg_nbd.ipynb #44e39e21
 def log_odds_gone(

@@ -17,7 +17,8 @@ import pandas as pd
 from jaxtyping import Array, Float
 from ..data.errors import DataError
 from . import bg_nbd, gamma_gamma, pareto_nbd
-from .likelihood import NO_DROPOUT, Fit, Law, by_chunks, check_histories, float64, group_rows, maximum_likelihood
+from .likelihood import NBD, NO_DROPOUT, Fit, Law, by_chunks, check_histories, group_rows, maximum_likelihood, nbd_density
+from .special import float64
 
 # %% ../../nbs/models/13a_covariates.ipynb #13ca0007
 @dataclass(frozen=True)
@@ -95,17 +96,17 @@ def fit_with_covariates(
     purchase=None,             # table [customer, covariate] that moves the rate of purchases
     dropout=None,              # and one that moves the dropout
     strength:float=0.,         # of the penalty on squared coefficients
+    plain:Fit|None=None,       # the fit without covariates, if it is at hand
 ) -> Fit: # the four of the model, then 'purchase <column>' and 'dropout <column>'
     "Maximum likelihood, penalised if wished."
     x, t_x, T = check_histories(frequency, recency, T); base, unit = _base(kind), T.mean()
     zp, zd = _table(purchase, len(x), 'purchase'), _table(dropout, len(x), 'dropout')
-    scale, plain = np.r_[_scales(zp, 'purchase'), _scales(zd, 'dropout')], base.plain(x, t_x, T)
+    scale, plain = np.r_[_scales(zp, 'purchase'), _scales(zd, 'dropout')], plain or base.plain(x, t_x, T)
     if NO_DROPOUT in plain.reasons and len(zd.columns): raise DataError(f'{NO_DROPOUT}, so nothing can be said about what moves the dropout: leave its covariates out')
-    law, n = law_with(kind, len(zp.columns), len(zd.columns)), len(scale)
-    z = np.c_[zp, zd] / scale if n else np.zeros((len(x), 0))
+    z = np.c_[zp, zd] / scale if len(scale) else np.zeros((len(x), 0))
     columns, weight, _ = group_rows(x, t_x/unit, T/unit, np.full(len(x), float(strength)), *z.T)
     units = np.array([unit if name in ('alpha', 'beta') else 1. for name in base.law.names])
-    with float64(): fit = maximum_likelihood(law, columns, weight, _starts(base, plain.values/units, n))
+    with float64(): fit = _search(kind, (len(zp.columns), len(zd.columns)), columns, weight, plain.values/units, NO_DROPOUT in plain.reasons)
     total = fit.log_likelihood + len(x)*strength*(fit.values[4:]**2).sum() - x.sum()*np.log(unit)
     return replace(_named(fit, _names(base.law.names, ('purchase', zp), ('dropout', zd)), scale, units), log_likelihood=float(total))
 
@@ -118,6 +119,27 @@ def _starts(base, plain, n):
     "The plain model, and one with livelier dropout."
     u = base.to_free(np.maximum(plain, 1e-6))
     return [np.r_[u, np.zeros(n)], np.r_[u[:2], np.clip(u[2:], -2, 1), np.zeros(n)]]
+
+# %% ../../nbs/models/13a_covariates.ipynb #1c1f0c7b
+@cache
+def _nbd_with(n):
+    "Nobody leaves; rows are x, T, the strength of the penalty, and the covariates."
+    def density(params, x, T, strength, *z):
+        lift = sum(c*v for c, v in zip(params[2:], z))
+        return nbd_density((params[0], params[1]*jnp.exp(-lift)), x, T) - strength*(params[2:]**2).sum()
+    def from_free(u): return jnp.concatenate([NBD.from_free(u[:2]), u[2:]])
+    return Law((*NBD.names, *[f'purchase {i}' for i in range(n)]), density, from_free, (*NBD.walls, *[WALL]*n))
+
+def _search(kind, n, columns, weight, plain, stays):
+    fit = maximum_likelihood(law_with(kind, *n), columns, weight, _starts(BASES[kind], plain, sum(n)))
+    return _without_dropout(BASES[kind], n[0], columns, weight, plain, fit) if stays else fit
+
+def _without_dropout(base, n, columns, weight, plain, fit):
+    x, _, T, *rest = columns
+    nbd, never = maximum_likelihood(_nbd_with(n), [x, T, *rest], weight, [np.r_[np.log([plain[0], plain[0]/plain[1]]), np.zeros(n)]]), dict(zip(base.law.names[2:], (0., 1.)))
+    if fit.log_likelihood >= nbd.log_likelihood + 2: return fit
+    def whole(d, between): return dict([*d.items()][:2]) | between | dict([*d.items()][2:])
+    return replace(nbd, params=whole(nbd.params, never), errors=whole(nbd.errors, dict.fromkeys(never, np.nan)), reasons=(*nbd.reasons, NO_DROPOUT))
 
 # %% ../../nbs/models/13a_covariates.ipynb #13ca001a
 @partial(jax.jit, static_argnums=(0, 1))

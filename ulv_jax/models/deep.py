@@ -18,7 +18,8 @@ from .base import IntervalTable, inner_restored, inner_state, make_forecaster, r
 from .boosted import LightGBMForecaster, fit_hurdle
 from .module import Module
 from .sequence import SequenceForecaster
-from .training import Training, answer_all
+from .answers import answer_all
+from .train_step import Training
 
 # %% ../../nbs/models/14b_deep.ipynb #ba601164
 class _AsItIs(Module):

@@ -12,7 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 from ..data.errors import DataError
-from .likelihood import FLAT, STUCK, Fit, Law, float64, log_gamma, maximum_likelihood
+from .likelihood import FLAT, STUCK, Fit, Law, maximum_likelihood
+from .special import float64, log_gamma
 
 # %% ../../nbs/models/12_gamma_gamma.ipynb #d506970f
 def log_density(

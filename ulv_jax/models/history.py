@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 from ..data.errors import DataError
 from ..data.pictures import COLOURS, DASHES, plain_axes, plain_legend
-from .training import Training, _stalled
+from .train_step import Training
+from .training import _stalled
 
 # %% ../../nbs/models/03c_history.ipynb #03ca0008
 def kept_epoch(

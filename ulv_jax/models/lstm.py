@@ -9,7 +9,7 @@ __all__ = ['LSTMForecaster']
 from .base import register
 from .recurrent import RecurrentNetwork
 from .sequence import SequenceForecaster
-from .training import Training
+from .train_step import Training
 
 # %% ../../nbs/models/05_lstm.ipynb #d0a9a683
 @register('lstm')

@@ -22,8 +22,10 @@ from .heads import mission_loss
 from .mesh import data_mesh
 from .network import row_keys
 from .processes import everywhere, gathered, is_first, of_first, own_mesh, put, while_all_live
-from .training import (Examples, Seen, State, Training, make_optimizer, start_state, _about, _beside, _by_user, _call, _check_judged, _fixed, _groups,
-    _joined, _load_checkpoint, _local_loss, _own, _parts, _save_checkpoint, _show_judged, _show_running, _sound, _stalled, _stopped, _where)
+from .answers import Examples, _beside, _by_user, _groups
+from .not_a_number import _check_judged, _where
+from .train_step import Seen, State, Training, make_optimizer, start_state, _call, _local_loss, _own, _parts, _sound
+from .training import _about, _fixed, _joined, _load_checkpoint, _save_checkpoint, _show_judged, _show_running, _stalled, _stopped
 
 # %% ../../nbs/models/03a_members.ipynb #b3e3be06
 def poisson_weights(

@@ -15,7 +15,8 @@ from .first_weights import linear
 from .network import Dropout, SequenceNetwork
 from .outcomes import check_labels, targets
 from .sequence import SequenceForecaster
-from .training import Examples, Training
+from .answers import Examples
+from .train_step import Training
 
 # %% ../../nbs/models/08a_mlp_features.ipynb #0814de72
 class FeatureNetwork(SequenceNetwork):

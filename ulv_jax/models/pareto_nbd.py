@@ -9,7 +9,8 @@ __all__ = ['WALLS', 'NAMES', 'PARETO_NBD', 'log_odds_gone', 'log_density', 'from
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
-from .likelihood import Fit, Law, fit_purchases, forecast_purchases, log_gamma, log_power_integral
+from .likelihood import Fit, Law, fit_purchases, forecast_purchases
+from .special import log_gamma, log_power_integral
 
 # %% ../../nbs/models/11_pareto_nbd.ipynb #f94b7db9
 def log_odds_gone(

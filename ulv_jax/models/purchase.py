@@ -91,10 +91,11 @@ class PurchaseForecaster(Forecaster):
 
     def _fit(self, snapshots):
         past, present = snapshots[-1], present_of(snapshots)
-        self.learnt_ = before = learn(self.timing[0], past.rfm)
+        self.learnt_ = before = self._learn(past)
         self.interval_ = IntervalTable.fit(self._expect(past)['ulv'], past.labels['value'].to_numpy())
-        if (present.rfm['frequency'] > 0).any(): self.learnt_ = before if present.cutoff == past.cutoff else learn(self.timing[0], present.rfm)
+        if (present.rfm['frequency'] > 0).any(): self.learnt_ = before if present.cutoff == past.cutoff else self._learn(present)
 
+    def _learn(self, snapshot): return learn(self.timing[0], snapshot.rfm)
     def _expect(self, snapshot): return expect(self.timing[1], self.learnt_, snapshot.rfm, snapshot.horizon.total_seconds()/86400, snapshot.value)
 
     def _predict(self, snapshot):

@@ -8,10 +8,9 @@ __all__ = ['examples', 'split_users', 'SequenceForecaster', 'member_values']
 # %% ../../nbs/models/03b_sequence.ipynb #ba11889f
 import inspect
 from dataclasses import asdict, replace
+import jax, jax.numpy as jnp
 import numpy as np
 from flax import nnx
-import jax
-import jax.numpy as jnp
 import pandas as pd
 from ..data.errors import DataError, did_you_mean
 from ..data.inputs import FeatureTable, fit_inputs, inputs_from_dict, inputs_to_dict
@@ -29,7 +28,9 @@ from .network import widen
 from .outcomes import check_known, check_labels, targets
 from .steps import StepInputs, fit_steps, steps_of
 from .tables import Tables, table_of
-from .training import Examples, Training, answer_all, train_network
+from .answers import Examples, answer_all
+from .train_step import Training
+from .training import train_network
 
 # %% ../../nbs/models/03b_sequence.ipynb #1a2e38c0
 def examples(

@@ -16,7 +16,7 @@ from .base import Forecaster, inside
 from .members import member
 from .module import Module
 from .sequence import _rows_for
-from .training import answer_all
+from .answers import answer_all
 
 # %% ../../nbs/models/03d_value_and_item.ipynb #5b4eb74f
 class _LastState(Module):

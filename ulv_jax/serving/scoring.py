@@ -22,7 +22,7 @@ from ..data.whole import whole
 from ..evaluation.rolling import log_fingerprint
 from ..models.base import Forecaster, steps_wanted, with_inside
 from ..models.processes import is_first, own_mesh, rank_and_count, wait_for_all, while_all_live
-from ..models.training import Training
+from ..models.train_step import Training
 from .bundle import Bundle, read_bundle
 
 # %% ../../nbs/serving/00a_scoring.ipynb #5c010041
