@@ -4,6 +4,7 @@
     python benchmarks/prior.py readers            # at the same dates, each of its two networks alone and mixtures of both, to a table beside the tutorials (--out)
     python benchmarks/prior.py real               # what sums up each log at its newest date, beside simulated shops, to a table (--out)
     python benchmarks/prior.py ages               # at the newest dates: bias and 90 % interval by time since the first purchase and by tenth of the forecast, to a table (--out)
+    python benchmarks/prior.py shapes             # at the earlier dates and at the newest: the CRPS of its distributions beside that of zero-inflated log-normals with the same ends, to a table (--out)
     python benchmarks/prior.py million            # 1,000,000 simulated customers with a mean of 5 purchase days, without reading a log
 
 `earlier` counts where the prior is better and prints mean differences. These dates were looked at while its worlds were made,
@@ -21,11 +22,13 @@ from cases import CASES
 from ulv_jax.data.history import History
 from ulv_jax.data.snapshots import snapshot, training_snapshots
 from ulv_jax.data.value import Value
+from ulv_jax.evaluation.audit import crps
 from ulv_jax.evaluation.metrics import evaluate
 from ulv_jax.evaluation.over_origins import tenure_of
 from ulv_jax.models import prior_network
-from ulv_jax.models.base import make_forecaster
-from ulv_jax.models.prior import NAMES, ULVPrior, named
+from ulv_jax.models.base import from_ends, make_forecaster
+from ulv_jax.models.prior import ULVPrior
+from ulv_jax.models.prior_shop import NAMES, named
 from ulv_jax.models.prior_training import numbers_of
 from ulv_jax.models.signs import SIGNS
 from ulv_jax.models.worlds import draw_worlds
@@ -106,6 +109,21 @@ def ages(case):
         sums = each.groupby(np.asarray(group) if by == 'tenth' else group, observed=True).agg(users=('actual', 'size'), actual=('actual', 'sum'), forecast=('forecast', 'sum'), bought=('bought', 'mean'), chance=('chance', 'mean'), inside_90=('inside_90', 'mean'), at_least=('possible', 'mean'))
         for name, row in sums.iterrows(): yield dict(log=case, cutoff=f'{now.cutoff:%Y-%m-%d}', by=by, group=name, **row, bias_pct=100*(row['forecast']/row['actual'] - 1) if row['actual'] > 0 else np.nan)
 
+def shapes(case):
+    "What the distributions are worth, a row a date and horizon."
+    events, when = asked(case)
+    _, horizon, origins = CASES[case]
+    for cutoff, d in [*when, (origins[-1], pd.Timedelta(horizon).days)]:
+        now = snapshot(events, cutoff, f'{d}D')
+        model, y = ULVPrior().fit_to(now), now.labels
+        f = model.predict(now)
+        q, counts = model.quantiles(now, f).to_numpy(), model.counts(now, 10, f).to_numpy()
+        came = np.minimum(y['purchases'].to_numpy().astype(int), 10)
+        value = y['value'].to_numpy()
+        inside = np.mean((q[:, 2] <= value) & (value <= q[:, -3]))   # levels .05 and .95
+        yield dict(log=case, cutoff=cutoff, days=d, newest=cutoff == origins[-1], crps=crps(q, value).mean(), crps_ends=crps(from_ends(f), value).mean(), mae=np.abs(f['ulv'] - value).mean(),
+                   inside_90=inside, **{f'said_{k}': counts[:, k].mean() for k in (0, 1, 2, 3, 10)}, **{f'came_{k}': (came == k).mean() for k in (0, 1, 2, 3, 10)})
+
 def show(rows):
     t = pd.DataFrame(rows)
     wins = pd.DataFrame({k: (sign*t[k] > 0).groupby(t['log']).sum() for k, sign in BETTER.items()}).assign(of=t.groupby('log').size())
@@ -129,11 +147,11 @@ def million(n=1_000_000):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument('what', choices=['earlier', 'readers', 'real', 'ages', 'million']); p.add_argument('case', nargs='?', choices=[*EARLIER, 'all'], default='all')
+    p.add_argument('what', choices=['earlier', 'readers', 'real', 'ages', 'shapes', 'million']); p.add_argument('case', nargs='?', choices=[*EARLIER, 'all'], default='all')
     p.add_argument('--out', type=Path, default=Path(__file__).resolve().parent.parent/'nbs'/'tutorials'/'leaderboards', help='where tables go')
     a = p.parse_args()
     if a.what == 'million': return million()
-    rows = [row for case in (EARLIER if a.case == 'all' else [a.case]) for row in dict(earlier=earlier, readers=readers, real=real, ages=ages)[a.what](case)]
+    rows = [row for case in (EARLIER if a.case == 'all' else [a.case]) for row in dict(earlier=earlier, readers=readers, real=real, ages=ages, shapes=shapes)[a.what](case)]
     if a.what == 'earlier': return show(rows)
     if a.what == 'real': rows += simulated()
     found, path, key = pd.DataFrame(rows), a.out/f'prior_{a.what}.csv', 'shop' if a.what == 'real' else 'log'

@@ -10,7 +10,8 @@ from ulv_jax.data.snapshots import snapshot, training_snapshots
 from ulv_jax.evaluation.metrics import evaluate
 from ulv_jax.models.base import make_forecaster
 from ulv_jax.models.customers_seen import PAST
-from ulv_jax.models.prior import EXAMPLES, ULVPrior, examples_in, kept_shop, loaded_network, show_shop
+from ulv_jax.models.prior import ULVPrior
+from ulv_jax.models.prior_shop import EXAMPLES, examples_in, kept_shop, loaded_network, show_shop
 from ulv_jax.models.prior_network import OWN
 
 CUTOFF, HORIZON = '1997-10-01', '91D'

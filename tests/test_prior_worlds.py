@@ -8,7 +8,8 @@ from safetensors.numpy import load_file, save_file
 from ulv_jax.data.events import read_events
 from ulv_jax.data.snapshots import snapshot
 from ulv_jax.models.base import load_forecaster, save_forecaster
-from ulv_jax.models.prior import ULVPrior, package_about, package_weights
+from ulv_jax.models.prior import ULVPrior
+from ulv_jax.models.prior_shop import package_about, package_weights
 from ulv_jax.models.prior_network import fingerprint
 from ulv_jax.models.prior_training import seen_limits
 from ulv_jax.models.signs import SIGNS

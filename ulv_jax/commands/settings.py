@@ -16,7 +16,7 @@ _SHARE = 'a number from 0 to below 1', lambda text: _number(float, text, 1.)
 
 def _parsed(name, text, default):
     from ulv_jax.data.errors import DataError
-    word, read = _SHARE if name in ('dropout', 'warmup') else _KINDS[type(default)]
+    word, read = _SHARE if name in ('dropout', 'warmup') and isinstance(default, float) else _KINDS[type(default)]
     try: return read(text)
     except (ValueError, KeyError): raise DataError(f"--set {name}={text}: {name} must be {word}") from None
 

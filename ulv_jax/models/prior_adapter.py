@@ -20,8 +20,9 @@ from ..data.value import mean_discount
 from .customers_seen import seen_in_history
 from .first_weights import linear
 from .module import Module, to_arrays
-from .prior import ULVPrior, loaded_network, shop_for, show_shop
+from .prior import ULVPrior
 from .prior_network import SURE, answers
+from .prior_shop import loaded_network, shop_for, show_shop
 from .prior_training import answer_loss
 
 # %% ../../nbs/models/18d_prior_adapter.ipynb #adpt0005

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 from flax import nnx
-from .prior import EXAMPLES, NAMES, loaded_network, named, package_weights
+from .prior_shop import EXAMPLES, NAMES, loaded_network, named, package_weights
 from .prior_network import answers, interval
 from .prior_training import world_shop
 from .signs import SIGNS

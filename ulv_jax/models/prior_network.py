@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['NOTHING', 'GROUPS', 'OWN', 'SHORT', 'SHARES', 'SURE', 'OPEN', 'shop_summary', 'last_ones', 'user_inputs', 'guess',
            'examples', 'shown_shop', 'CrossAttention', 'PriorNetwork', 'read_customers', 'answers_of', 'Readers',
-           'averaged', 'answers', 'interval', 'fingerprint']
+           'averaged', 'outputs', 'told', 'answers', 'interval', 'fingerprint']
 
 # %% ../../nbs/models/18_prior_network.ipynb #327d95aa
 from hashlib import sha256
@@ -158,13 +158,18 @@ def averaged(said:list) -> dict: # as of `answers_of`
     whole = {k: mean([a[k] for a in said]) for k in said[0]}
     return whole | dict(spend=mean([a['purchases']*a['spend'] for a in said])/whole['purchases'])
 
-def answers(net:Readers, shop:dict, customers, shift=0.) -> dict: # the same
-    "What the networks say of the customers of a shop; `shift` [user, 3] is added to the first three outputs of each, by who knows more."
+def outputs(net:Readers, shop:dict, customers) -> Float[Array, "reader user 5"]:
+    "What each reader makes of the customers of a shop."
     tokens = shop['tokens'] if 'tokens' in shop else net.tokens(shop['examples'])
-    def one(reader, its):
-        o = reader.last(read_customers(reader, shop, customers, its))
-        return answers_of(o.at[:, :3].add(shift), shop, customers)
-    return averaged([one(reader, its) for reader, its in zip(net.networks, tokens)])
+    return jnp.stack([reader.last(read_customers(reader, shop, customers, its)) for reader, its in zip(net.networks, tokens)])
+
+def told(found:Float[Array, "reader user 5"], shop:dict, customers, shift=0.) -> dict: # as of `answers_of`
+    "Answers out of outputs; `shift` [user, 3] is added to the first three of each reader, by who knows more."
+    return averaged([answers_of(o.at[:, :3].add(shift), shop, customers) for o in found])
+
+def answers(net:Readers, shop:dict, customers, shift=0.) -> dict: # the same
+    "What the networks say of the customers of a shop."
+    return told(outputs(net, shop, customers), shop, customers, shift)
 
 
 # %% ../../nbs/models/18_prior_network.ipynb #40d0f36d
@@ -181,5 +186,5 @@ def interval(a:dict) -> dict: # ulv, ulv_lo_90, ulv_hi_90
 def fingerprint(arrays:dict) -> str: # name -> array: those of the networks count
     "Names the weights of the networks."
     found = sha256()
-    for k in sorted(k for k in arrays if k.startswith('network')): found.update(k.encode() + np.ascontiguousarray(arrays[k]).tobytes())
+    for k in sorted(k for k in arrays if k.startswith(('network', 'visits', 'shapes'))): found.update(k.encode() + np.ascontiguousarray(arrays[k]).tobytes())
     return found.hexdigest()[:16]

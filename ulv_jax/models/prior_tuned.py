@@ -15,8 +15,9 @@ from ..data.snapshots import present_of
 from .base import Forecaster, register
 from .module import from_arrays
 from .offset import all_windows
-from .prior import ULVPrior, package_weights
+from .prior import ULVPrior
 from .prior_adapter import CHUNK, Adapter, enough_steps, features_of, lesson_of, level_of, totals_of, tune
+from .prior_shop import package_weights
 
 # %% ../../nbs/models/18e_prior_tuned.ipynb #a763b379
 UNREAD = r'(purchases|spend)_fading_\d+d'   # names of the features that the adapter does not read
@@ -29,8 +30,7 @@ class TunedPrior(ULVPrior):
 
     def __init__(self, seed:int=0, steps:int=400, rate:float=3e-4, share:float=.5):
         super().__init__(seed)
-        if not 0 <= share <= 1: raise DataError(f'share is {share:g}: it must be between 0, the prior, and 1, all of the way')
-        if steps < 0 or not rate > 0: raise DataError(f'{steps} steps at a rate of {rate:g}: neither may be negative, and the rate not 0')
+        _check(steps, rate, share)
         self.steps, self.rate, self.share = steps, rate, share   # share: of the way from the prior to the tuned weights
         self._forget()
 
@@ -45,6 +45,7 @@ class TunedPrior(ULVPrior):
         if self.weights_: _keep_totals(self, present_of(snapshots))
 
     def _weights(self): return self.weights_ or super()._weights()
+    def _sees(self): return not self.weights_   # the adapter reads all that the log knows
 
     def _shift(self, snapshot):
         if not self.weights_: return super()._shift(snapshot)
@@ -55,6 +56,10 @@ class TunedPrior(ULVPrior):
     def _restore(self, meta, arrays): super()._restore(meta, arrays); _from_files(self, meta, arrays)
 
 # %% ../../nbs/models/18e_prior_tuned.ipynb #oret00f9
+def _check(steps, rate, share):
+    if not 0 <= share <= 1: raise DataError(f'share is {share:g}: it must be between 0, the prior, and 1, all of the way')
+    if steps < 0 or not rate > 0: raise DataError(f'{steps} steps at a rate of {rate:g}: neither may be negative, and the rate not 0')
+
 def _teach(model, snapshots):
     n, some = len(snapshots), lambda windows: [s for s in windows if (s.labels['purchases'] > 0).any()]
     whole, late = some(snapshots), some(all_windows(snapshots)[n:])

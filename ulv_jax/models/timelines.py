@@ -94,6 +94,9 @@ class Timelines:
     mean:np.ndarray      # [shop, user], true mean spend of a purchase within the horizon, less what is given back
     expected:np.ndarray  # [shop, user], purchases to come within the horizon
     exact:np.ndarray     # [shop], is it their expectation; else their number
+    start:np.ndarray     # [shop, user], when she came, or 0 if before the log
+    rate:np.ndarray      # [shop, user], purchases in a life
+    gone:np.ndarray      # [shop, user], when she left; infinite: never
 
 def _moments(w, rate, start, old, clock, rng):
     "Of the purchases of somebody who never leaves."
@@ -111,6 +114,11 @@ def _leaving(w, start, rng):
     return np.where(w['way'] == 0, gone, np.inf), np.where(w['way'] == 1, most, 10**6)
 
 # %% ../../nbs/models/17_timelines.ipynb #680e09a4
+def _gone(at, gone, most):
+    "Who leaves after a purchase, leaves with it."
+    there = np.isfinite(at)
+    return np.where(there.sum(-1) >= most, np.where(there, at, 0).max(-1), gone)
+
 def _spend(at, paid, mean, w, rng):
     "Where spend wanders and purchases are given back: what was paid, and the mean within the horizon."
     level = wandering(w['drift'], mean.shape[1], LEVELS, rng)
@@ -139,4 +147,4 @@ def timelines(
     exact = (w['k'] == 1) & (w['way'] != 1) & (w['start'] == 1) & (w['mood'] == 0)
     came = ((at > 1) & (at <= 1 + w['horizon'][..., None])).sum(-1)
     left = by_row(np.minimum(gone, 1 + w['horizon']), GRID, clock) - by_row(np.ones(size), GRID, clock)
-    return Timelines(at, paid, mean, np.where(exact, rate*np.maximum(left, 0), came), exact[:, 0])
+    return Timelines(at, paid, mean, np.where(exact, rate*np.maximum(left, 0), came), exact[:, 0], start, rate, _gone(at, gone, most))

@@ -27,11 +27,12 @@ class Worlds:
     exact:np.ndarray    # bool [shop]
     mean:np.ndarray     # true mean spend of a purchase within the horizon
     value:np.ndarray    # spend that did come
+    came:np.ndarray     # purchases that did come
 
     def __len__(self): return len(self.now)
 
 # %% ../../nbs/models/17b_worlds.ipynb #ecd61656
-def _block(w, users, rng):
+def _block(w, users, rng, beside):
     lines, horizon = timelines(w, users, rng), w['horizon'][:, 0]
     window, cutoff = np.minimum(horizon, .5), np.ones(len(horizon))
     (now, here), (then, was) = seen_in_timelines(lines.at, lines.paid, cutoff, window), seen_in_timelines(lines.at, lines.paid, cutoff - window, window)
@@ -39,8 +40,8 @@ def _block(w, users, rng):
     money = lambda when: np.where(when, lines.paid, 0).sum(-1)
     last, counted = between(cutoff - window, cutoff), np.arange(users) < np.maximum(w['share']*users, 1)
     floats = dict(now=now, then=then, since=np.stack([last.sum(-1), money(last)], axis=-1), horizon=horizon, window=window, expected=lines.expected,
-                  mean=np.clip(lines.mean, 1e-4, 1e3), value=money(between(cutoff, cutoff + horizon)))
-    return {k: v.astype(np.float32) for k, v in floats.items()} | dict(here=here & counted, was=was & counted, exact=lines.exact)
+                  mean=np.clip(lines.mean, 1e-4, 1e3), value=money(ahead := between(cutoff, cutoff + horizon)), came=ahead.sum(-1))
+    return {k: v.astype(np.float32) for k, v in floats.items()} | dict(here=here & counted, was=was & counted, exact=lines.exact) | beside(w, lines, now, then)
 
 # %% ../../nbs/models/17b_worlds.ipynb #a1cb212f
 BLOCK, LEAST = 24, 15   # shops at a time; customers of a shop
@@ -50,13 +51,15 @@ def draw_worlds(
     users:int,     # of each, at most
     seed:int,
     wide:bool=True,   # spend that wanders, and purchases given back
-) -> Worlds:
+    beside=None,      # what else is taken from each block: a function of (numbers of its shops, timelines, now, then, random numbers) -> dict of arrays
+): # Worlds; with `beside` also what it took
     "Draw shops, and the customers of each."
-    w = shop_numbers(shops, np.random.default_rng(seed))
+    w, more = shop_numbers(shops, np.random.default_rng(seed)), beside or (lambda *_: {})
     if not wide: w |= dict(drift=0*w['drift'], back=0*w['back'])
     order = np.argsort(w['rate'][:, 0]*(1 + w['horizon'][:, 0]), kind='stable')
-    work = lambda i: _block({k: v[order[i:i+BLOCK]] for k, v in w.items()}, users, np.random.default_rng([seed, i]))
+    work = lambda i: _block({k: v[order[i:i+BLOCK]] for k, v in w.items()}, users, np.random.default_rng([seed, i]), lambda *a: more(*a, np.random.default_rng([seed, i, 1])))
     parts = list(in_threads(work, range(0, shops, BLOCK), THREADS))
-    whole = {f.name: np.concatenate([p[f.name] for p in parts]) for f in fields(Worlds)}
+    whole = {k: np.concatenate([p[k] for p in parts]) for k in parts[0]}
     enough = whole['here'].sum(1) >= min(LEAST, users)
-    return Worlds(**{k: v[enough] for k, v in whole.items()})
+    worlds = Worlds(**{f.name: whole.pop(f.name)[enough] for f in fields(Worlds)})
+    return (worlds, {k: v[enough] for k, v in whole.items()}) if beside else worlds
