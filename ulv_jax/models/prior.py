@@ -104,7 +104,6 @@ class ULVPrior(Forecaster):
 
     def _weights(self): return package_weights()
     weights_file = staticmethod(weights_file)   # of the package
-    def _sees(self): return True   # visits
     def _shift(self, snapshot): return np.zeros((len(snapshot), 3), np.float32)   # of the network's first outputs, by who knows more
     def _predict(self, snapshot): return _answer(_shown_for(self, snapshot), snapshot)
     def _state(self): return _to_files(self)
@@ -127,8 +126,7 @@ def _doubt(strange): return f'this shop is unlike those that the prior has seen,
 def _keep(model, snapshot, days):
     "Show a shop for some numbers of days."
     net, model.cutoff_, model.asked_ = loaded_network(model._weights()), snapshot.cutoff, snapshot.horizon.total_seconds()/86400
-    show = lambda d: show_visits(net, snapshot, show_shop(snapshot, d)) if model._sees() else show_shop(snapshot, d)
-    model.shops_ = {d: kept_shop(net, show(d)) for d in days}
+    model.shops_ = {d: kept_shop(net, show_visits(net, snapshot, show_shop(snapshot, d))) for d in days}
     return model
 
 def _shown_for(model, snapshot):

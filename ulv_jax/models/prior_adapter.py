@@ -21,9 +21,11 @@ from .customers_seen import seen_in_history
 from .first_weights import linear
 from .module import Module, to_arrays
 from .prior import ULVPrior
-from .prior_network import SURE, answers
-from .prior_shop import loaded_network, shop_for, show_shop
+from .prior_network import SURE, outputs, told
+from .prior_shop import loaded_network, package_weights, read_visits, shop_for, show_shop, show_visits
 from .prior_training import answer_loss
+from .prior_visits import correction
+from .visits import watched_days
 
 # %% ../../nbs/models/18d_prior_adapter.ipynb #adpt0005
 LIMIT = float(np.log(3))   # of the logarithm of a correction
@@ -61,7 +63,8 @@ MOST = 20_000   # customers of a lesson, by lot: a few steps read no more
 def lesson_of(
     snapshot,   # labelled
     inputs,     # FeatureTable, scaled
-) -> dict: # users, shop, customers, features, outcome [user, 2], level
+    looks:bool=False,   # does the log know visits?
+) -> dict: # users, shop, customers, features, outcome [user, 2], level; visits
     "What is to be learnt at an origin."
     days, y, n = snapshot.horizon.total_seconds()/86400, snapshot.labels, len(snapshot)
     shop, discount = show_shop(snapshot, days), mean_discount(snapshot.value, days)   # the discount comes with the forecast
@@ -70,6 +73,7 @@ def lesson_of(
     said = totals_of(ULVPrior().fit_to(snapshot).predict(snapshot)) / [1, discount]
     lot = np.sort(np.random.default_rng(0).permutation(n)[:MOST])
     each = dict(users=snapshot.users.to_numpy(), customers=customers, features=features_of(inputs, snapshot), outcome=came.astype(np.float32))
+    if looks: shop, each = show_visits(loaded_network(package_weights()), snapshot, shop, always=True), each | dict(visits=read_visits(snapshot, np.arange(n), 0, shop | dict(watched=watched_days(snapshot.history))))
     return {k: v[lot] for k, v in each.items()} | dict(shop=shop_for(shop, days), level=level_of(said, came.sum(0)))
 
 def totals_of(forecast) -> Float[np.ndarray, "2"]: return forecast[['expected_purchases', 'ulv']].to_numpy(float).sum(0)   # purchases, value
@@ -87,13 +91,15 @@ def batches_of(
     return _side_by_side(drawn, [rng.integers(0, len(d['customers']), USERS) for d in drawn])
 
 def _side_by_side(drawn, lots):
-    some = {k: np.stack([d[k][lot] for d, lot in zip(drawn, lots)]) for k in ('customers', 'features', 'outcome')}
+    some = {k: np.stack([d[k][lot] for d, lot in zip(drawn, lots)]) for k in ('customers', 'features', 'outcome', 'visits') if k in drawn[0]}
     return some | dict(level=np.stack([d['level'] for d in drawn]), shop={k: np.stack([d['shop'][k] for d in drawn]) for k in drawn[0]['shop']})
 
 # %% ../../nbs/models/18d_prior_adapter.ipynb #adpt0010
 def _loss(params, graphs, b):
     net, adapter = (nnx.merge(g, p) for g, p in zip(graphs, params))
-    a, (n, value) = answers(net, b['shop'], b['customers'], adapter(b['features']) + b['level']), b['outcome'].T
+    found, shift = outputs(net, b['shop'], b['customers']), adapter(b['features']) + b['level']
+    if 'visits' in b: shift += correction(loaded_network(package_weights(), 'visits'), b['shop'], b['customers'], b['visits'], found)
+    a, (n, value) = told(found, b['shop'], b['customers'], shift), b['outcome'].T
     bought, value = (n > 0) & (value > 0), value/b['shop']['unit']
     above = jnp.where(a['p'] > SURE, .95, .9)   # who may well buy nothing has a lower end of 0, as in the prior's training
     return answer_loss(a, n, (n > 0)*1., value/jnp.maximum(n, 1), value, jnp.ones(len(n)), bought*1., above)
@@ -134,7 +140,7 @@ def kept_out(lessons:list, seed:int=0) -> tuple: # (lessons of the others, the l
     "Some customers are kept out of every lesson."
     people = np.unique(np.concatenate([d['users'] for d in lessons]))
     out = people[np.random.default_rng(seed).permutation(len(people))[:max(1, round(OUT*len(people)))]]
-    def part(d, keep): return d | {k: d[k][keep] for k in ('users', 'customers', 'features', 'outcome')}
+    def part(d, keep): return d | {k: d[k][keep] for k in ('users', 'customers', 'features', 'outcome', 'visits') if k in d}
     told = [part(d, ~np.isin(d['users'], out)) for d in lessons]
     return [d for d in told if len(d['users'])], part(lessons[-1], np.isin(lessons[-1]['users'], out))
 

@@ -132,10 +132,10 @@ def read_visits(snapshot, user, back:int, shop:dict) -> Float[np.ndarray, "user 
     numbers, _ = seen_in_history(snapshot.history, user, back, window, life, float(shop['instead']), past=False)
     return visits_in_history(snapshot.history, user, back, window, life, numbers, int(shop['watched']))
 
-def show_visits(net:Readers, snapshot, shop:dict) -> dict: # the shop as of `show_shop`, with means and spreads of visits, and what the network makes of the examples'
+def show_visits(net:Readers, snapshot, shop:dict, always:bool=False) -> dict: # the shop as of `show_shop`, with means and spreads of visits, and what the network makes of the examples'
     "What customers look at, beside what they buy."
     shop = shop | dict(watched=np.asarray(watched_days(snapshot.history)))
-    if not shop['watched']: return shop
+    if not (shop['watched'] or always): return shop   # always: also before the first visit
     weights, window, n = package_weights(), int(shop['window']), len(snapshot)
     sight, now = loaded_network(weights, 'visits'), read_visits(snapshot, np.arange(n), 0, shop)
     then = _padded(read_visits(snapshot, example_rows(snapshot, window), window, shop))
