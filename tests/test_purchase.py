@@ -5,11 +5,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from ulv_jax.data.errors import DataError
 from ulv_jax.data.events import read_events
 from ulv_jax.data.snapshots import snapshot, training_snapshots
 from ulv_jax.evaluation.backtest import judge
 from ulv_jax.models.base import make_forecaster
 from ulv_jax.models.bg_nbd import fit_bg_nbd, forecast_bg_nbd
+from ulv_jax.models.first_facts import at_first_purchase
 from ulv_jax.models.gamma_gamma import fit_gamma_gamma
 from ulv_jax.models.likelihood import Fit
 from ulv_jax.models.pareto_nbd import fit_pareto_nbd, forecast_pareto_nbd
@@ -117,3 +119,25 @@ def test_settings_of_covariates_by_command(tmp_path):
     assert done.exit_code == 0 and kept['pareto_nbd'] != kept['pareto_nbd_covariates'] and np.isfinite(kept).all(), done.output
     assert "'recency' tells of the purchases since the first one" in (refused := backtest('purchase=recency')).output and refused.exit_code == 0
     assert 'it takes purchase, dropout, spend' in (backtest('purchases=recency')).output
+    assert (said := backtest('purchase=Kanal').output) and "there is no 'Kanal' among the covariates" in said and 'attributes=table' in said
+
+@pytest.mark.parametrize('late, seen', [(1., 'refused'), (.03, 'said')])
+def test_an_attribute_that_came_with_a_later_purchase(late, seen):
+    "With each third purchase a card: refused. For a few: said, and unknown where the value of the first purchase is taken."
+    rng, rows = np.random.default_rng(0), []
+    for u in range(200): rows += [(f'u{u:03d}', pd.Timestamp('2024-01-01') + pd.Timedelta(days=int(d)), rng.gamma(3, 15)) for d in np.cumsum(rng.exponential(30, 12)) + rng.uniform(0, 150)]
+    log = pd.DataFrame(rows, columns=['user_id', 'timestamp', 'value'])
+    by_user = log.sort_values('timestamp').groupby('user_id').timestamp
+    third = log.loc[by_user.nth(2).index].set_index('user_id').timestamp.sort_index()
+    few = third.index[:round(late*len(third))]
+    began = by_user.min().where(~by_user.min().index.isin(few), third)
+    table = pd.DataFrame({'user_id': began.index, 'valid_from': began.to_numpy(), 'card': rng.choice(['gold', 'plain'], len(began))})
+    events = read_events(log, attributes=table)
+    learn = training_snapshots(events, '2024-10-01', '60D', n=6)
+    model = make_forecaster('bg_nbd_covariates', purchase='card')
+    if seen == 'refused':
+        for refuse in (lambda: model.fit(learn), lambda: at_first_purchase(events)):
+            with pytest.raises(DataError, match='came after the first purchase'): refuse()
+    else:
+        assert any('came after the first purchase' in r for r in model.fit(learn).learnt_.reasons)
+        assert set(snapshot(at_first_purchase(events), '2024-10-01', '60D').attributes.query('card.isna()').index) == {*few}

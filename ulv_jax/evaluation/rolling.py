@@ -167,7 +167,7 @@ def score(
 
 # %% ../../nbs/evaluation/05_rolling.ipynb #05ba001c
 REFERENCES = ('mean', 'persistence_rate', 'persistence_last', 'bg_nbd', 'pareto_nbd', 'lightgbm', 'blend')
-SEEDLESS = ('mean', 'persistence_rate', 'persistence_last', 'bg_nbd', 'mbg_nbd', 'pareto_nbd', 'prior')
+SEEDLESS = ('mean', 'persistence_rate', 'persistence_last', 'bg_nbd', 'mbg_nbd', 'pareto_nbd', 'bg_nbd_covariates', 'mbg_nbd_covariates', 'pareto_nbd_covariates', 'prior')
 
 @dataclass
 class Rolling:

@@ -15,7 +15,7 @@ from ..data.errors import DataError
 from ..data.snapshots import present_of
 from .base import IntervalTable, register
 from .covariates import BASES, fit_spend_with_covariates, fit_with_covariates, forecast_with_covariates
-from .first_facts import Facts, changed, learn_facts
+from .first_facts import Facts, changed, learn_facts, windowed
 from .gamma_gamma import NO_MEAN, RELATED, spend_rule
 from .likelihood import FLAT, NO_DROPOUT, STUCK, Fit
 from .purchase import Learnt, PurchaseForecaster, expect, learn_spend
@@ -144,6 +144,7 @@ class CovariatesForecaster(PurchaseForecaster):
     def _expect(self, snapshot): return expect_with(self.kind, self.learnt_, snapshot)
     def _state(self): return {'learnt': self.learnt_.to_dict(), 'names': self.names}, vars(self.interval_)
     def _restore(self, meta, arrays): _from_files(self, meta, arrays)
+    def _predict(self, snapshot): _say_window(self, snapshot); return super()._predict(snapshot)
 
 # %% ../../nbs/models/13d_purchase_covariates.ipynb #8156897d
 def learn_with(kind:str, snapshot, names:dict) -> LearntWith:
@@ -152,12 +153,17 @@ def learn_with(kind:str, snapshot, names:dict) -> LearntWith:
     spend, rule, facts['spend'], more = learn_spend_with(snapshot, names['spend'])
     return LearntWith(timing, spend, rule, facts, notes + more)
 
+def _asked(model): return dict.fromkeys(n for names in model.names.values() for n in names)
+
 def _fit_all(model, snapshots):
     present = present_of(snapshots)
-    asked = dict.fromkeys(n for names in model.names.values() for n in names)
-    notes = tuple(w for n in asked for w in changed(n, snapshots[0], present))   # refuses, too
+    notes = tuple(w for n in _asked(model) for w in changed(n, *snapshots, present))   # refuses, too
     PurchaseForecaster._fit(model, snapshots)
     model.learnt_ = replace(model.learnt_, notes=model.learnt_.notes + notes)
+
+def _say_window(model, snapshot):   # snapshots to learn from need not tell of a window
+    said = tuple(w for n in _asked(model) for w in windowed(n, snapshot) if w not in model.learnt_.notes)
+    if said: model.learnt_ = replace(model.learnt_, notes=model.learnt_.notes + said)
 
 def _from_files(model, meta, arrays):
     model.names = {p: tuple(n) for p, n in meta['names'].items()}
