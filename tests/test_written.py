@@ -76,3 +76,17 @@ def test_what_is_wrong_is_one_sentence(case, place):
     said = ulv('fit', place/'early.csv', *NAMES, *how, '--horizon', '60D', '--model', 'mean', '--out', place/'none', code=2)
     for word in words: assert word in said, said
     assert not Path(place, 'none').exists()
+
+def test_a_format_with_day_and_month_exchanged_is_refused(place):
+    GERMAN.to_csv(place/'year.csv', index=False, sep=';')
+    said = ulv('fit', place/'year.csv', *NAMES, *WRITTEN[:4], '--date-format', '%m.%d.%Y', '--horizon', '60D', '--model', 'mean', '--out', place/'none', code=2)
+    odd = (GERMAN['Tag'].str[:2].astype(int) > 12).sum()
+    assert f"{odd} of {len(GERMAN)} dates in column 'Tag' are not written as '%m.%d.%Y'" in said and f"as '%d.%m.%Y', {len(GERMAN)} of them are dates: say that" in said
+    assert len(set(said.split('first ')[1].split(':')[0].split(', '))) == 3 and not (place/'none').exists()
+
+def test_the_quality_names_a_date_that_does_not_fit(place):
+    log = GERMAN.copy(); log.loc[3, 'Tag'] = '31.02.2024'
+    log.to_csv(place/'february.csv', index=False, sep=';')
+    said = ulv('quality', place/'february.csv', *NAMES, *WRITTEN, '--out', place/'february')
+    assert 'time not as the format: 1 rows' in said and 'set aside before' not in said
+    assert pd.read_parquet(place/'february'/'quarantine.parquet')['time_text'].tolist() == ['31.02.2024']

@@ -42,7 +42,7 @@ ANYWAY = Annotated[bool, typer.Option('--anyway', help='Fit even if there is not
 # %% ../../nbs/commands/00_options.ipynb #16c1ec35
 SEP = Annotated[Optional[str], typer.Option(help="What stands between the columns of a CSV, as ';', or the word tab. Default: found out.", show_default=False)]
 DECIMAL = Annotated[Optional[str], typer.Option(help="The decimal sign: ',' where 1.234,50 is written; the other sign then parts the thousands.", show_default=False)]
-DATES = Annotated[Optional[str], typer.Option(help="How times are written that are not as 2025-12-31: '%d.%m.%Y' for 31.12.2025, '%d.%m.%Y %H:%M' with the time of day. A row that does not fit is set aside.", show_default=False)]
+DATES = Annotated[Optional[str], typer.Option(help="How times are written that are not as 2025-12-31: '%d.%m.%Y' for 31.12.2025, '%d.%m.%Y %H:%M' with the time of day. A row that does not fit is set aside; where more than 5 % do not, the format is refused.", show_default=False)]
 
 # %% ../../nbs/commands/00_options.ipynb #73bed4ef
 HORIZONS = Annotated[list[str], typer.Option('--horizon', help='How far to forecast, in days, as 181D. Given more than once, each is judged.', show_default=False)]

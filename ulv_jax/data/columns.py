@@ -162,7 +162,8 @@ def _convert(bad, name):
     return "say that the comma is the decimal sign, with --decimal , or decimal=','" if comma else 'convert the column with pd.to_numeric'
 
 def _first(table, name, n=3):
-    return ', '.join(repr(v) for v in table.select(name).limit(n).execute()[name])
+    "The first values of a column that differ, for a message."
+    return ', '.join([*dict.fromkeys(map(repr, table.select(name).limit(1000).execute()[name]))][:n])
 
 def _values(table, name, decimal=None):
     col = _number(table, name, decimal).cast('float64')

@@ -143,7 +143,7 @@ class Forecaster:
 
     def predict(self, snapshot):
         "Forecast frame for every user of the snapshot, over the snapshot's own horizon."
-        _check_snapshot(self, snapshot); _keep_programs()
+        check_snapshot(self, snapshot); _keep_programs()
         return forecast_frame(snapshot.users, self._predict(snapshot))
 
     def quantiles(self, snapshot, forecast=None): return _quantiles(self, snapshot, self.predict(snapshot) if forecast is None else forecast)   # of what each user spends: a frame, one column a level of LEVELS
@@ -164,7 +164,7 @@ def _check_labelled(name, snapshots):
 
 def _called(x): return f"{'an' if type(x).__name__[0] in 'AEIOU' else 'a'} {type(x).__name__}"
 
-def _check_snapshot(model, snapshot):
+def check_snapshot(model, snapshot):
     if not hasattr(model, 'value_'): raise DataError(f'{model.name}: fit it first, or load a fitted one')
     if not hasattr(snapshot, 'rfm'): raise DataError(f'{model.name}: predict takes a snapshot, as `snapshot` makes it, and was given {_called(snapshot)}')
     check_same_value(model.value_, snapshot.value)

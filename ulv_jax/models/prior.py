@@ -18,8 +18,8 @@ from ..data.errors import DataError
 from ..data.rows import THREADS, in_threads
 from ..data.snapshots import present_of
 from ..data.value import mean_discount
-from .base import Forecaster, quantile_frame, register
-from .prior_distribution import amounts, counts, shape_inputs
+from .base import Forecaster, check_snapshot, quantile_frame, register
+from .prior_distribution import KNOTS, amounts, counts, shape_inputs
 from .prior_network import fingerprint, interval, outputs, read_customers, told
 from .prior_shop import kept_shop, loaded_network, out_of_world, package_about, package_weights, read_customers_of, read_visits, shop_for, show_shop, show_visits, strange_visits, weights_file
 from .prior_visits import correction
@@ -87,10 +87,7 @@ class ULVPrior(Forecaster):
 
     def predict(self, snapshot):
         if hasattr(self, 'value_'): return super().predict(snapshot)
-        shown = ULVPrior(self.seed).fit_to(snapshot)
-        self.last_strange_ = shown.strange_   # of the shop, this is all that stays
-        if self.last_strange_: warnings.warn(_doubt(self.last_strange_), OutOfWorlds, stacklevel=2)
-        return shown.predict(snapshot)
+        return _shown_now(self, snapshot).predict(snapshot)
 
     def fit_to(self, snapshot) -> 'ULVPrior':
         "Take the customers of a snapshot, which needs no labels, as the whole shop, for its horizon."
@@ -119,6 +116,13 @@ def _strange(model):
     weights = package_weights()
     looks = strange_visits(shop['visits_found'], weights['visit_limits']) if 'visits_found' in shop else []
     return out_of_world(np.r_[shop['summary'], signs].astype(float), weights['limits'].astype(float)) + looks
+
+def _shown_now(model, snapshot):
+    "One that was shown this snapshot and nothing else; of the shop only what is strange about it stays."
+    shown = ULVPrior(model.seed).fit_to(snapshot)
+    model.last_strange_ = shown.strange_
+    if shown.strange_: warnings.warn(_doubt(shown.strange_), OutOfWorlds, stacklevel=4)
+    return shown
 
 def _doubt(strange): return f'this shop is unlike those that the prior has seen, so do not trust its forecast before a backtest: {"; ".join(strange)}'
 
@@ -155,10 +159,11 @@ def _scored(params, sight, shop, customers, visits, shift, *, graph, eye):
     if visits is not None: shift = shift + correction(nnx.merge(eye, sight), shop, customers, visits, found)
     return told(found, shop, customers, shift)
 
-def _sight(snapshot, shop):
+def _sight(model, snapshot, shop):
     "The network that reads visits, and the visits of every customer, where the shop was shown any."
     if 'visits' not in shop: return (None, None), None
-    return nnx.split(loaded_network(package_weights(), 'visits')), read_visits(snapshot, np.arange(len(snapshot)), 0, shop)
+    later = (snapshot.cutoff - model.cutoff_).days
+    return nnx.split(loaded_network(package_weights(), 'visits')), read_visits(snapshot, np.arange(len(snapshot)), 0, shop, later)
 
 
 # %% ../../nbs/models/18b_prior.ipynb #54f8eac4
@@ -172,7 +177,7 @@ def _in_blocks(ask, arrays, block=512): # small enough for a processor's cache
 
 def _said(model, snapshot, shop, days, shift):
     "Answers for every customer, money in that of the log."
-    (graph, params), ((eye, sight), visits) = nnx.split(loaded_network(model._weights())), _sight(snapshot, shop)
+    (graph, params), ((eye, sight), visits) = nnx.split(loaded_network(model._weights())), _sight(model, snapshot, shop)
     asked = shop_for(shop, days)
     ask = lambda customers, visits, shift: _scored(params, sight, asked, customers, visits, shift, graph=graph, eye=eye)
     a = {k: v.astype(float) for k, v in _in_blocks(ask, [read_customers_of(snapshot, shop, np.arange(len(snapshot))), visits, shift]).items()}
@@ -216,15 +221,22 @@ def _shaped(params, shapes, shop, customers, said, *, graph, form):
     return nnx.merge(form, shapes)(shape_inputs(hidden, *said.T, shop['horizon']))
 
 def _at_hand(model, snapshot, forecast):
-    "The shop as it was shown, the snapshot, and a forecast for some of its customers."
-    model = _shown_for(model, snapshot) if hasattr(model, 'value_') else ULVPrior(model.seed).fit_to(snapshot)
+    "The shop as it was shown, the snapshot, and a forecast for some of its customers, over the same horizon."
+    if hasattr(model, 'value_') or model.learns: check_snapshot(model, snapshot); model = _shown_for(model, snapshot)
+    else: model = _shown_now(model, snapshot)
     return model, snapshot, model.predict(snapshot) if forecast is None else forecast
 
 def _shapes(model, snapshot, forecast):
     "Shapes of money and of purchases, for the customers of a forecast."
     days, rows = snapshot.horizon.total_seconds()/86400, snapshot.users.get_indexer(forecast.index)
     if (rows < 0).any(): raise DataError(f'the snapshot does not know {(rows < 0).sum()} of the {len(rows)} users of the forecast, first {list(forecast.index[rows < 0][:3])}: give the snapshot that was forecast')
-    shop = model.shops_[min(model.shops_, key=lambda d: abs(np.log(d/days)))]
+    if not len(rows): return np.zeros((0, len(KNOTS))), np.zeros((0, 4))
+    low, high = (max((d for d in model.shops_ if d <= days), default=min(model.shops_)), min((d for d in model.shops_ if d >= days), default=max(model.shops_)))
+    t = np.log(days/low)/np.log(high/low) if high > low else 0.   # between two that were shown, in the logarithm of the days
+    found = [_shapes_of(model, snapshot, forecast, rows, days, model.shops_[d]) for d in ((low, high) if t else (low,))]
+    return tuple(a if len(found) == 1 else (1 - t)*a + t*b for a, b in zip(found[0], found[-1]))
+
+def _shapes_of(model, snapshot, forecast, rows, days, shop):
     (graph, params), (form, shapes) = nnx.split(loaded_network(model._weights())), nnx.split(loaded_network(package_weights(), 'shapes'))
     said = np.stack([forecast['p_purchase'], forecast['expected_purchases'], forecast['ulv']/float(shop['unit'])], axis=1).astype(np.float32)
     asked = shop_for(shop, days)
@@ -236,6 +248,6 @@ def _quantiles(model, snapshot, forecast):
     return quantile_frame(forecast, amounts(knots.astype(float), forecast['p_purchase'].to_numpy(), forecast['ulv'].to_numpy()))
 
 def _counts(model, snapshot, forecast, most):
-    if most != int(most) or most < 1: raise DataError(f'most is {most}: the last column, of so many purchases or more, must be a whole number of at least 1')
+    if isinstance(most, bool) or not isinstance(most, (int, np.integer)) or most < 1: raise DataError(f'most is {most}: the last column, of so many purchases or more, must be a whole number of at least 1')
     found = counts(_shapes(model, snapshot, forecast)[1], forecast['p_purchase'].to_numpy(), forecast['expected_purchases'].to_numpy(), int(most))
     return pd.DataFrame(found, index=forecast.index, columns=pd.RangeIndex(int(most) + 1, name='purchases'))

@@ -126,11 +126,11 @@ def read_customers_of(snapshot, shop:dict, user) -> Float[np.ndarray, "user numb
     "What is known of some customers at the cutoff."
     return seen_in_history(snapshot.history, user, 0, int(shop['window']), float(shop['life']), float(shop['instead']))[0]
 
-def read_visits(snapshot, user, back:int, shop:dict) -> Float[np.ndarray, "user 9"]: # as VISITS; `back` in days
+def read_visits(snapshot, user, back:int, shop:dict, later:int=0) -> Float[np.ndarray, "user 9"]: # as VISITS; `back` in days, `later` those since the shop was shown
     "Visits of some customers, some days before the cutoff."
     window, life = int(shop['window']), float(shop['life'])
     numbers, _ = seen_in_history(snapshot.history, user, back, window, life, float(shop['instead']), past=False)
-    return visits_in_history(snapshot.history, user, back, window, life, numbers, int(shop['watched']))
+    return visits_in_history(snapshot.history, user, back, window, life, numbers, max(int(shop['watched']) + later, 0))
 
 def show_visits(net:Readers, snapshot, shop:dict, always:bool=False) -> dict: # the shop as of `show_shop`, with means and spreads of visits, and what the network makes of the examples'
     "What customers look at, beside what they buy."
@@ -150,7 +150,7 @@ def strange_visits(
     limits:Float[np.ndarray, "4 18"],   # as of `seen_visits`
 ) -> list: # sentences
     "What of a shop's visits is unlike nearly all that the network has seen."
-    rows = zip((f'visits, {name} (mean)' for name in VISITS), found, limits[0], limits[3])
+    rows = zip((f'visits, {name} (mean, as its page has it)' for name in VISITS), found, limits[0], limits[3])
     return [_sentence(name, x, *((lo, 'below', 'least') if x < lo else (hi, 'above', 'most'))) for name, x, lo, hi in rows if x < lo - 1e-3 or x > hi + 1e-3]
 
 # %% ../../nbs/models/18ac_prior_shop.ipynb #b94202e6
