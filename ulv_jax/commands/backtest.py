@@ -136,7 +136,7 @@ def backtest_command(
     user_col:USER='user_id', time_col:TIME='timestamp', value_col:VALUE='value', event_col:EVENT=None, item_col:ITEM=None, order_col:ORDER=None,
     cost_col:COST=None, currency_col:CURRENCY_COL=None, time_zone:ZONE=None, sep:SEP=None, decimal:DECIMAL=None, date_format:DATES=None,
     purchase:PURCHASE='purchase', value_kind:KIND='net', currency:CURRENCY=None,
-    models:Annotated[str, typer.Option(help="Names of models with commas between them, or 'default'.")]='default', seed:SEED=0, quiet:QUIET=False,
+    models:Annotated[str, typer.Option(help="Names of models with commas between them, or 'default'. The verdict over several dates judges the ensemble where it is among them, otherwise the first, and says so; of the others it says what each is better and worse in.")]='default', seed:SEED=0, quiet:QUIET=False,
     origins:ORIGINS=1, every:EVERY=None, seeds:SEEDS=1, kind:PAST='expanding', window:WINDOW=None, refit:REFIT=True, given:SET=None, cleaned:CLEAN=False):
     """Judge every model on a log whose future is known.
 
