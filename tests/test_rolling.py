@@ -119,3 +119,26 @@ def test_a_horizon_that_is_not_over_is_left_out_of_the_verdict(tmp_path, monkeyp
     done, fits = rolling(tmp_path, monkeypatch, '--horizon', '60D', '--horizon', '120D', '--origins', '1')
     assert len(fits) == 1 and 'all was left out at 2023-10-01 over 120 days' in done.stdout and (tmp_path/'out'/'verdict.txt').read_text().startswith('60 days ahead')
     assert json.loads((tmp_path/'out'/'run.json').read_text())['horizon_days'] == [60]
+
+def test_a_folder_tells_of_one_run(tmp_path, monkeypatch):
+    from ulv_jax.commands.backtest import ONE_DATE, SEVERAL
+    there = lambda names: {n for n in names if (tmp_path/'out'/n).exists()}
+    rolling(tmp_path, monkeypatch, '--horizon', '60D', '--origins', '2')
+    assert there(SEVERAL) == {*SEVERAL} and not there(ONE_DATE)
+    rolling(tmp_path, monkeypatch, '--horizon', '60D')
+    assert there(ONE_DATE) == {*ONE_DATE} and not there(SEVERAL)
+    rolling(tmp_path, monkeypatch, '--horizon', '60D', '--origins', '2')
+    assert there(SEVERAL) == {*SEVERAL} and not there(ONE_DATE)
+
+def test_the_verdict_says_whom_it_judges(tmp_path, monkeypatch):
+    said = {}
+    for order in ('counts,mean', 'mean,counts'):
+        done, _ = rolling(tmp_path, monkeypatch, '--horizon', '60D', '--origins', '2', '--models', order)
+        said[order] = (tmp_path/'out'/'verdict.txt').read_text()
+        first = order.split(',')[0]
+        assert f'Judged: {first}, the first of --models.' in said[order] and said[order].strip() in done.stdout and f'Judged: {first}' in (tmp_path/'out'/'standings.html').read_text()
+    assert all('counts is better than' in s for s in said.values()), said
+
+def test_a_comma_is_no_second_horizon(tmp_path, monkeypatch):
+    done, fits = rolling(tmp_path, monkeypatch, '--horizon', '30D,91D', code=2)
+    assert 'give --horizon twice' in done.stderr and not fits

@@ -76,3 +76,40 @@ def test_what_is_wrong_is_one_sentence(case, place):
     said = ulv('fit', place/'early.csv', *NAMES, *how, '--horizon', '60D', '--model', 'mean', '--out', place/'none', code=2)
     for word in words: assert word in said, said
     assert not Path(place, 'none').exists()
+
+def test_a_format_with_day_and_month_exchanged_is_refused(place):
+    GERMAN.to_csv(place/'year.csv', index=False, sep=';')
+    said = ulv('fit', place/'year.csv', *NAMES, *WRITTEN[:4], '--date-format', '%m.%d.%Y', '--horizon', '60D', '--model', 'mean', '--out', place/'none', code=2)
+    odd = (GERMAN['Tag'].str[:2].astype(int) > 12).sum()
+    assert f"{odd} of {len(GERMAN)} dates in column 'Tag' are not written as '%m.%d.%Y'" in said and f"as '%d.%m.%Y', {len(GERMAN)} of them are dates: say that" in said
+    assert len(set(said.split('first ')[1].split(':')[0].split(', '))) == 3 and not (place/'none').exists()
+
+def test_the_quality_names_a_date_that_does_not_fit(place):
+    log = GERMAN.copy(); log.loc[3, 'Tag'] = '31.02.2024'
+    log.to_csv(place/'february.csv', index=False, sep=';')
+    said = ulv('quality', place/'february.csv', *NAMES, *WRITTEN, '--out', place/'february')
+    assert 'time not as the format: 1 rows' in said and 'set aside before' not in said
+    assert pd.read_parquet(place/'february'/'quarantine.parquet')['time_text'].tolist() == ['31.02.2024']
+
+OFFICE = {'euro.csv': lambda v: f'{v} €', 'behind.csv': lambda v: f'{v[1:]}-' if v[0] == '-' else v, 'typeset.csv': lambda v: v.replace('-', '\u2212').replace('.', '\u00a0')}
+
+@pytest.mark.parametrize('file', OFFICE)
+def test_what_offices_put_around_an_amount_is_read(file, place):
+    back = GERMAN.assign(Betrag=['-' + v if i % 50 == 7 else v for i, v in enumerate(GERMAN['Betrag'])])
+    back.assign(Betrag=back['Betrag'].map(OFFICE[file])).to_csv(place/file, index=False, sep=';')
+    back.to_csv(place/'back.csv', index=False, sep=';')
+    assert ulv('quality', place/file, *NAMES, *WRITTEN) == ulv('quality', place/'back.csv', *NAMES, *WRITTEN)
+
+@pytest.mark.parametrize('code', ['cp1252', 'utf-16'])
+def test_another_encoding_is_named(code, place):
+    GERMAN.assign(Kunde='Müller-' + GERMAN['Kunde'].astype(str)).to_csv(place/'letters.csv', index=False, sep=';', encoding=code)
+    said = ulv('quality', place/'letters.csv', *NAMES, *WRITTEN, code=2)
+    assert 'is not UTF-8' in said and "'CSV UTF-8'" in said and code in said
+
+@pytest.mark.parametrize('command', ['quality', 'fit', 'backtest', 'predict'])
+def test_how_a_csv_is_written_is_no_word_on_parquet(command, place):
+    PLAIN.to_parquet(place/'typed-log.parquet')
+    if command == 'predict' and not (place/'typed').exists(): ulv('fit', place/'typed-log.parquet', *NAMES, '--horizon', '60D', '--model', 'mean', '--out', place/'typed')
+    more = {'quality': NAMES, 'fit': [*NAMES, '--horizon', '60D', '--out', place/'x'], 'backtest': [*NAMES, '--cutoff', '2024-10-01', '--horizon', '60D', '--out', place/'x'], 'predict': ['--bundle', place/'typed', '--out', place/'x.csv']}[command]
+    for option in (['--sep', ';'], ['--decimal', ','], ['--date-format', '%d.%m.%Y']):
+        assert f"{option[0]} '{option[1]}' would change nothing: the log is Parquet" in ulv(command, place/'typed-log.parquet', *more, *option, code=2)

@@ -17,7 +17,7 @@ import typer
 from .commands.backtest import _show, _write_all, backtest_command
 from .commands.fit import _cutoff, _fit, _write_table, fit_command, predict_command
 from .commands.options import (COST, CURRENCY, CURRENCY_COL, DATES, DECIMAL, EVENT, ITEM, KIND, LOG, ORDER, PURCHASE, QUIET, SEED, SEP, TIME, USER, VALUE, ZONE,
-    _Stopped, _columns, _folder, _read)
+    _Stopped, _check_written, _columns, _folder, _read)
 from .commands.settings import _forecaster
 
 # %% ../nbs/cli.ipynb #c3a1f0d2
@@ -83,7 +83,9 @@ def quality_command(
     """
     from ulv_jax.data.quality import quality_report
     from ulv_jax.data.quality_page import write_quality
-    report = quality_report(_read(events, _columns(user_col, time_col, value_col, event_col, item_col, order_col, cost_col, currency_col, time_zone, sep, decimal, date_format), purchase, value_kind, currency))
+    columns = _columns(user_col, time_col, value_col, event_col, item_col, order_col, cost_col, currency_col, time_zone, sep, decimal, date_format)
+    _check_written(events, columns, sep, decimal, date_format)
+    report = quality_report(_read(events, columns, purchase, value_kind, currency))
     typer.echo(str(report))
     if out: typer.echo(f'written: {write_quality(report, _folder(out), Path(events).name)}')
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated
 import typer
 from .options import (COST, CLEAN, CURRENCY, CURRENCY_COL, CUTOFF, DATES, DECIMAL, EVENT, EVERY, HORIZONS, ITEM, KIND, LOG, ORDER, ORIGINS, PAST,
-    PURCHASE, QUIET, REFIT, SEED, SEEDS, SEP, SET, TIME, USER, VALUE, WINDOW, ZONE, _Stopped, _columns, _folder, _left_out, _open, _say)
+    PURCHASE, QUIET, REFIT, SEED, SEEDS, SEP, SET, TIME, USER, VALUE, WINDOW, ZONE, _Stopped, _check_written, _columns, _folder, _left_out, _open, _say)
 from .settings import _settings_of
 
 # %% ../../nbs/commands/02_backtest.ipynb #f922e152
@@ -31,12 +31,20 @@ def _write_aside(events, path):
     path.unlink(missing_ok=True)
     if events.aside.count().execute(): write_quarantine(events, path)
 
+ONE_DATE = 'leaderboard.json', 'predictions.parquet', 'report.html', 'audit.json'
+SEVERAL = 'standings.html', 'standings.json', 'differences.json', 'verdict.txt', 'scores.parquet', 'skipped.json'
+
+def _clear(out, names):
+    "A folder tells of one run: what another kind of run left there goes. The forecasts kept for going on stay."
+    for name in names: (out/name).unlink(missing_ok=True)
+
 def _write_all(result, events, out):
     from ulv_jax.evaluation.backtest import write_backtest
     from ulv_jax.evaluation.report import write_report
     write_backtest(result, out)
     _write_aside(events, out/'quarantine.parquet')
     write_report(out)
+    _clear(out, SEVERAL)
 
 # %% ../../nbs/commands/02_backtest.ipynb #board0a1
 def _tell(result, out):
@@ -127,6 +135,7 @@ def _roll(log, cutoff, horizons, out, origins, every, kind, window, progress, ti
     _write_checks(log, told, out)
     said = write_standing(result, out)
     write_standing_page(result, said, out, title)
+    _clear(out, ONE_DATE)
     _tell_rolling(result, said, out)
 
 # %% ../../nbs/commands/02_backtest.ipynb #cd46c348
@@ -136,7 +145,7 @@ def backtest_command(
     user_col:USER='user_id', time_col:TIME='timestamp', value_col:VALUE='value', event_col:EVENT=None, item_col:ITEM=None, order_col:ORDER=None,
     cost_col:COST=None, currency_col:CURRENCY_COL=None, time_zone:ZONE=None, sep:SEP=None, decimal:DECIMAL=None, date_format:DATES=None,
     purchase:PURCHASE='purchase', value_kind:KIND='net', currency:CURRENCY=None,
-    models:Annotated[str, typer.Option(help="Names of models with commas between them, or 'default'.")]='default', seed:SEED=0, quiet:QUIET=False,
+    models:Annotated[str, typer.Option(help="Names of models with commas between them, or 'default'. The verdict over several dates judges the ensemble where it is among them, otherwise the first, and says so; of the others it says what each is better and worse in.")]='default', seed:SEED=0, quiet:QUIET=False,
     origins:ORIGINS=1, every:EVERY=None, seeds:SEEDS=1, kind:PAST='expanding', window:WINDOW=None, refit:REFIT=True, given:SET=None, cleaned:CLEAN=False):
     """Judge every model on a log whose future is known.
 
@@ -151,7 +160,9 @@ def backtest_command(
     from ulv_jax.evaluation.backtest import backtest
     _check_asked(horizon, origins, every, kind, window, refit)
     out, settings = _folder(out), _settings_of(chosen := _models(models), given)
-    log = _open(events, _columns(user_col, time_col, value_col, event_col, item_col, order_col, cost_col, currency_col, time_zone, sep, decimal, date_format), purchase, value_kind, currency, cleaned)
+    columns = _columns(user_col, time_col, value_col, event_col, item_col, order_col, cost_col, currency_col, time_zone, sep, decimal, date_format)
+    _check_written(events, columns, sep, decimal, date_format)
+    log = _open(events, columns, purchase, value_kind, currency, cleaned)
     if _is_rolling(horizon, seeds, origins, kind): return _roll(log, cutoff, horizon, out, origins, every, kind, window, not quiet, Path(events).name, models=chosen, seeds=range(seed, seed + seeds), refit=refit, settings=settings)
     result = backtest(log, cutoff, horizon[0], chosen, seed, progress=not quiet, title=Path(events).name, settings=settings)
     _write_all(result, log, out)

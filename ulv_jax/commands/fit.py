@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Optional
 import typer
 from .options import (ANYWAY, CLEAN, COST, CURRENCY, CURRENCY_COL, DATES, DECIMAL, END, EVENT, HORIZON, ITEM, KIND, LOG, ORDER, PURCHASE, SEED, SEP, SET,
-    TIME, USER, VALUE, ZONE, _Stopped, _columns, _folder, _glance, _left_out, _open, _say)
+    TIME, USER, VALUE, ZONE, _Stopped, _check_written, _columns, _folder, _glance, _left_out, _open, _say)
 from .settings import _forecaster
 
 # %% ../../nbs/commands/03_fit.ipynb #ca79c1ea
@@ -62,6 +62,13 @@ def _stopped(state):
     if not said: return 'stopped before the first epoch or member was finished; nothing has been written, and the same command begins anew'
     return f"stopped; no bundle has been written, but {said} in '{state}'. To go on from there, give the same command again:\n{shlex.join(['ulv', *sys.argv[1:]])}"
 
+# %% ../../nbs/commands/03_fit.ipynb #49c3c02e
+def _against(fitted):
+    "What speaks against a fit that is used all the same, a line a model."
+    from ulv_jax.evaluation.backtest import reasons_of
+    for name, said in reasons_of({fitted.name: fitted}).items(): typer.echo(f"{name} was fitted, but {'; '.join(said)}")
+
+
 # %% ../../nbs/commands/03_fit.ipynb #4b2ec5aa
 def fit_command(
     events:LOG, horizon:HORIZON,
@@ -84,11 +91,12 @@ def fit_command(
     from ulv_jax.serving.bundle import write_bundle
     out, columns = _folder(out), _columns(user_col, time_col, value_col, event_col, item_col, order_col, cost_col, currency_col, time_zone, sep, decimal, date_format)
     state = _state_folder(fresh := _forecaster(model, seed, given), checkpoint, out)
+    _check_written(events, columns, sep, decimal, date_format)
     log = _open(events, columns, purchase, value_kind, currency, cleaned)
     enough = _enough(log, at := _cutoff(log, cutoff), horizon, fresh, anyway)
     fitted = _fit_or_say(log, at, horizon, fresh, state)
     write_bundle(fitted, columns, log, out, cutoff=at, enough=enough)
-    _forget(state); _left_out(getattr(fitted, 'skipped_', {}))
+    _forget(state); _left_out(getattr(fitted, 'skipped_', {})); _against(fitted)
     typer.echo(f'{model}, fitted on what was known before {at:%Y-%m-%d}; written: {out}/bundle.json')
 
 # %% ../../nbs/commands/03_fit.ipynb #e6477360
@@ -146,6 +154,7 @@ def predict_command(
     from ulv_jax.serving.bundle import check_own_columns, read_bundle
     if Path(out).suffix: _check_table_name(out)
     b = _written(read_bundle(bundle), sep=sep, decimal=decimal, date_format=date_format)
+    _check_written(events, b.columns, sep, decimal, date_format)
     if not Path(out).suffix: return _predict_parts(b, events, out, cutoff, horizon, cleaned)
     check_own_columns(b, log := _glance(b.read(events, cleaned)))
     now = snapshot(log, _cutoff(log, cutoff), horizon or f'{b.about["horizon_days"]}D', labels=False, max_length=steps_wanted(b.model))

@@ -42,7 +42,7 @@ ANYWAY = Annotated[bool, typer.Option('--anyway', help='Fit even if there is not
 # %% ../../nbs/commands/00_options.ipynb #16c1ec35
 SEP = Annotated[Optional[str], typer.Option(help="What stands between the columns of a CSV, as ';', or the word tab. Default: found out.", show_default=False)]
 DECIMAL = Annotated[Optional[str], typer.Option(help="The decimal sign: ',' where 1.234,50 is written; the other sign then parts the thousands.", show_default=False)]
-DATES = Annotated[Optional[str], typer.Option(help="How times are written that are not as 2025-12-31: '%d.%m.%Y' for 31.12.2025, '%d.%m.%Y %H:%M' with the time of day. A row that does not fit is set aside.", show_default=False)]
+DATES = Annotated[Optional[str], typer.Option(help="How times are written that are not as 2025-12-31: '%d.%m.%Y' for 31.12.2025, '%d.%m.%Y %H:%M' with the time of day. A row that does not fit is set aside; where more than 5 % do not, the format is refused.", show_default=False)]
 
 # %% ../../nbs/commands/00_options.ipynb #73bed4ef
 HORIZONS = Annotated[list[str], typer.Option('--horizon', help='How far to forecast, in days, as 181D. Given more than once, each is judged.', show_default=False)]
@@ -80,6 +80,28 @@ def _folder(out):
 def _columns(user, time, value, event, item, order, cost, currency, zone, *written):
     from ulv_jax.data.columns import Columns
     return Columns(user, time, value, event, item, order, cost=cost, currency=currency, time_zone=zone, **dict(zip(('sep', 'decimal', 'date_format'), written)))
+
+# %% ../../nbs/commands/00_options.ipynb #ed4acf4c
+def _schemas(events):
+    "Schema of the log where it is Parquet, else None."
+    import pyarrow.parquet as pq
+    from ulv_jax.data.source import find_files
+    first = find_files(events)[0]
+    return pq.read_schema(first) if first.lower().endswith(('.parquet', '.pq')) else None
+
+def _check_written(events, columns, sep=None, decimal=None, date_format=None):
+    "DataError where an option on how a CSV is written would change nothing, since the log is Parquet."
+    import pyarrow.types as kinds
+    from ulv_jax.data.columns import Columns, written_columns
+    from ulv_jax.data.errors import DataError
+    if not (sep or decimal or date_format) or (schema := _schemas(events)) is None: return
+    is_text = lambda f: kinds.is_string(f.type) or kinds.is_large_string(f.type) or kinds.is_integer(f.type) and f.name == columns.time
+    numbers = {*written_columns(Columns(**vars(columns) | dict(decimal=',', date_format=None)), schema.names)}
+    typed = {f.name for f in schema if not is_text(f)}
+    nothing = 'the columns that it speaks of are no text'
+    for option, given, idle, why in (('--sep', sep, True, 'nothing parts its columns'), ('--decimal', decimal, numbers and numbers <= typed, nothing), ('--date-format', date_format, columns.time in typed, nothing)):
+        if given and idle: raise DataError(f"{option} '{given}' would change nothing: the log is Parquet, and {why}; leave it out")
+
 
 # %% ../../nbs/commands/00_options.ipynb #77f59d77
 class _Stopped(KeyboardInterrupt): "Ctrl-C, in the words of a command; those of a training speak to whoever calls it from Python."

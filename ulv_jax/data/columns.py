@@ -132,16 +132,36 @@ def trimmed(
 
 # %% ../../nbs/data/01b_columns.ipynb #9e57cb4f
 GROUPS = {',': r'\.', '.': ','}   # decimal sign -> what parts the thousands beside it
+SIGNS = '[€$£¥]'
+
+def _even(text):
+    "A text with one kind of blank and one kind of minus."
+    return trimmed(text.re_replace('[\u00a0\u2009\u202f]', ' ').replace('\u2212', '-')).nullif('')
+
+def _one_sign(text, table, name):
+    "DataError where the amounts of a column have different currency signs."
+    signs = sorted(s for s in table.select(sign=text.re_extract(SIGNS, 0)).distinct().execute()['sign'] if s)
+    if len(signs) > 1: raise DataError(f"the amounts in column '{name}' have the currency signs {' and '.join(signs)}, which cannot be added: convert them to one, or read the rows of one at a time")
+
+
+# %% ../../nbs/data/01b_columns.ipynb #9c2ae039
+def _is_written(text, group, sign):
+    "Is an even text a number with this sign between the thousands, and that one before the decimals?"
+    whole = '|'.join(['[0-9]+'] + [f'[0-9]{{1,3}}({g}[0-9]{{3}})+' for g in (group, ' ')])
+    fits = text.re_search(rf'^[+-]? ?({SIGNS} ?)?[+-]?(({whole})({sign}[0-9]*)?|{sign}[0-9]+)( ?{SIGNS})? ?-?( ?{SIGNS})?$')
+    return fits & ~text.re_search(rf'[+-].*[+-]|{SIGNS}.*{SIGNS}')   # each at most once
 
 def _written_number(table, name, decimal):
     "Numbers written with a decimal sign that is known; nothing between blanks is unknown."
     if decimal not in GROUPS: raise DataError(f"the decimal sign {decimal!r} should be ',' or '.'")
     group, sign = GROUPS[decimal], decimal.replace('.', r'\.')
-    text = trimmed(table[name]).nullif('')
-    fits = text.re_search(rf'^[+-]?(([0-9]+|[0-9]{{1,3}}({group}[0-9]{{3}})+)({sign}[0-9]*)?|{sign}[0-9]+)$')
-    bad = table.filter(text.notnull() & ~fits)
+    text = _even(table[name])
+    bad = table.filter(text.notnull() & ~_is_written(text, group, sign))
     if n := bad.count().execute(): raise DataError(f"{n} of {table.count().execute()} values in column '{name}' are no numbers with {decimal!r} as the decimal sign, first {_first(bad, name)}: mend them, or say which sign it is with --decimal or decimal=")
-    return text.re_replace(group, '').replace(decimal, '.').cast('float64')
+    _one_sign(text, table, name)
+    size = text.re_replace(group, '').replace(decimal, '.').re_replace('[^0-9.]', '').cast('float64')
+    return text.contains('-').ifelse(-size, size)
+
 
 # %% ../../nbs/data/01b_columns.ipynb #833d960a
 LARGEST = 1e12   # of an amount; what is larger is an error of the export
@@ -158,11 +178,14 @@ def _number(table, name, decimal=None):
 def _convert(bad, name):
     "What to do with a column that holds no numbers."
     shown = bad.select(name).limit(3).execute()[name].astype('string')
-    comma = len(shown) and shown.str.fullmatch(r'-?[0-9.]*,[0-9]+').all()
-    return "say that the comma is the decimal sign, with --decimal , or decimal=','" if comma else 'convert the column with pd.to_numeric'
+    bare = shown.str.replace(f'[ \u00a0\u2009\u202f\u2212-]|{SIGNS}', '', regex=True)   # what `_written_number` reads around a number
+    if len(shown) and bare.str.fullmatch('[0-9.]*,[0-9]+').all(): return "say that the comma is the decimal sign, with --decimal , or decimal=','"
+    point = len(shown) and (bare != shown).any() and bare.str.fullmatch(r'[0-9,]*(\.[0-9]+)?').all()
+    return "say that the point is the decimal sign, with --decimal . or decimal='.'" if point else 'convert the column with pd.to_numeric'
 
 def _first(table, name, n=3):
-    return ', '.join(repr(v) for v in table.select(name).limit(n).execute()[name])
+    "The first values of a column that differ, for a message."
+    return ', '.join([*dict.fromkeys(map(repr, table.select(name).limit(1000).execute()[name]))][:n])
 
 def _values(table, name, decimal=None):
     col = _number(table, name, decimal).cast('float64')

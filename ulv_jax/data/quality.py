@@ -81,7 +81,9 @@ def _counts(t, rules, others=()):
 # %% ../../nbs/data/09_quality.ipynb #07ecc0d4
 def _examples(t, k, rules, n=3):
     shown = [c for c in ('timestamp', 'user_id', 'order_id', 'item_id', 'value') if c in t.columns]
-    rows = t.filter(_applies(t.hits, k, rules)).select('row', *shown).order_by(['timestamp', 'row']).limit(n).execute()
+    read = [c for c in ('time_text',) if c in t.columns]
+    rows = t.filter(_applies(t.hits, k, rules)).select('row', *shown, *read).order_by(['timestamp', 'row']).limit(n).execute()
+    if read: rows['timestamp'] = rows['timestamp'].astype(object).where(rows['timestamp'].notna(), rows['time_text'])   # what stands there
     return '; '.join(' '.join(_short(v) for v in row) for row in rows[shown].itertuples(index=False))
 
 def _short(v):
@@ -189,7 +191,8 @@ def set_aside(
     report:Quality,
 ) -> ibis.Table: # columns of the log, and the `reason`
     "The rows that the rules set aside."
-    return _margin(report.judged.filter(report.judged.outcome == 'set aside')).select(*report.events.table.columns, reason='rule')
+    told = [c for c in ('time_text',) if c in report.judged.columns]   # of a time that could not be read
+    return _margin(report.judged.filter(report.judged.outcome == 'set aside')).select(*report.events.table.columns, *told, reason='rule')
 
 def _margin(t):
     "Judged by its price, a row gets its margin back."

@@ -81,8 +81,9 @@ REPAIRS = (
 def _all_rows(events, some=None):
     "Rows kept, or some of them with their number, and those set aside by `read_events`, numbered after them, in one table."
     if some is None: some = events.table.mutate(row=ibis.row_number())
-    aside = events.aside.select(events.table.columns + ('reason',)).mutate(row=events.n_rows + ibis.row_number())
-    kept = some.mutate(reason=ibis.null('string')).select(aside.columns)
+    more = ('reason', 'time_text')[:1 + ('time_text' in events.aside.columns)]   # what stood where a date should be
+    aside = events.aside.select(*events.table.columns, *more).mutate(row=events.n_rows + ibis.row_number())
+    kept = some.mutate(**dict.fromkeys(more, ibis.null('string'))).select(aside.columns)
     return (kept.union(aside) if events.n_rows else aside).mutate(value=price_of, delivered_value=price_of)   # a row is judged by what was paid
 
 def _mend(t, rules, limits, purchase):
@@ -237,6 +238,7 @@ def _inhuman(t, limits): return (t.per_minute > limits.per_minute) | (t.per_day 
 # %% ../../nbs/data/08a_rules.ipynb #6bd11c73
 SET_ASIDE = (
     Rule('no user', 'set aside', 'cannot be counted for anybody', _reason('no user')),
+    Rule('time not as the format', 'set aside', 'the date is written in another way: cannot be put before or after a cutoff', _reason('time not as the format')),
     Rule('no time', 'set aside', 'cannot be put before or after a cutoff', _reason('no time')),
     Rule('no kind of event', 'set aside', 'neither a purchase nor behaviour', _reason('no kind of event')),
     Rule('purchase without a value', 'set aside', 'the amount is unknown, and unknown is not zero', _reason('purchase without a value')),

@@ -61,6 +61,7 @@ def as_horizon(
     horizon,   # days, or text such as '181D', '26W'
 ) -> pd.Timedelta: # longer than 0
     "A horizon as a length of time."
+    if ',' in str(horizon): raise DataError(f"the horizon '{horizon}' has a comma: it is one length, as 181D; for several, where several may be asked for, give --horizon twice, or name each length of its own in a list")
     try: h = pd.Timedelta(days=float(horizon)) if isinstance(horizon, (int, float)) or str(horizon).isdigit() else pd.Timedelta(horizon)
     except ValueError as e: raise DataError(f"the horizon '{horizon}' is not a length of time: write days, as 181D (a month is no fixed length)") from e
     if not h > pd.Timedelta(0): raise DataError(f'the horizon {horizon} must be longer than 0 days')

@@ -6,8 +6,10 @@
 __all__ = ['READERS', 'connect', 'find_files', 'open_table']
 
 # %% ../../nbs/data/01a_source.ipynb #01a5f010
+import codecs
 import glob
 import os
+import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -109,6 +111,7 @@ def unreadable(error, source):
     files = find_files(source) if _is_path(source) else []
     said = str(error).strip().splitlines()[0]
     file = next((f for f in files if f in said), files[0] if files else None)
+    for f in files: _check_letters(f)
     return DataError((f"'{file}' cannot be read as {_reader(file)[5:]}: " if file else 'the log cannot be read: ') + said)
 
 # %% ../../nbs/data/01a_source.ipynb #de6de37c
@@ -134,6 +137,22 @@ def _check_end(file):
         with pa.input_stream(str(file), compression=how) as stream:
             while stream.read(1 << 22): pass
     except OSError as e: raise DataError(f"'{file}' cannot be read to its end: {e}; it may have been cut short, so fetch it again") from e
+
+# %% ../../nbs/data/01a_source.ipynb #1b4492c4
+def _unpacked(file): return pa.input_stream(str(file), compression=PACKED.get(Path(file).suffix.lower()))
+
+def _check_letters(file):
+    "DataError where a CSV is not written in UTF-8."
+    if _reader(file) != 'read_csv': return
+    decoder, n = codecs.getincrementaldecoder('utf-8')(), 0
+    with _unpacked(file) as stream:
+        while part := stream.read(1 << 22):
+            wide = n == 0 and part[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+            try: n += len(decoder.decode(part))
+            except UnicodeDecodeError as e: raise DataError(f"'{file}' is not UTF-8 ({'it is UTF-16' if wide else f'first {_around(part, e.start)!r}, which may be cp1252, as Excel writes it'}): save it as 'CSV UTF-8', or convert it with iconv -f {'utf-16' if wide else 'cp1252'} -t utf-8") from e
+
+def _around(part, at): return re.split(r'[\r\n;,\t]', part[max(0, at - 20):at].decode('cp1252', 'replace'))[-1] + re.split(r'[\r\n;,\t]', part[at:at + 20].decode('cp1252', 'replace'))[0]
+
 
 # %% ../../nbs/data/01a_source.ipynb #01a5f023
 def _open_parquet(files):

@@ -103,14 +103,33 @@ def _by_format(table, name, date_format):
     at = (parsed.year() >= 1000).ifelse(parsed, ibis.null('timestamp'))   # %Y would take 25 for the year 25
     return at, (text.notnull() & at.isnull()).ifelse(text, ibis.null('string'))
 
-def misfits(table, name, date_format): # Ibis column of text, or None where every date fits; DataError where none does
+
+# %% ../../nbs/data/01c_times.ipynb #a50b19f9
+MANY, HANDFUL = .05, 3   # a larger share, of more rows than these, says that the format is wrong
+
+def _exchanged(date_format): return re.sub('%(-?)([dm])', lambda sign: f"%{sign[1]}{'m' if sign[2] == 'd' else 'd'}", date_format)
+
+def _check_format_fits(table, name, date_format, odd, n):
+    "DataError where it is the format that is wrong, and not a few rows."
+    other = _exchanged(date_format)
+    fit_other = int(table.aggregate(fit=_by_format(table, name, other)[0].count()).execute()['fit'].iloc[0]) if other != date_format else 0
+    if n['fit'] and fit_other <= n['fit'] and n['odd'] <= max(HANDFUL, MANY*(n['odd'] + n['fit'])): return
+    said = f"{n['odd']} of {n['odd'] + n['fit']} dates in column '{name}' are not" if n['fit'] else f"none of the {n['odd']} dates in column '{name}' is"
+    advice = f"with day and month exchanged, as '{other}', {fit_other} of them are dates: say that" if fit_other > n['fit'] else 'say how they are written'
+    raise DataError(f"{said} written as '{date_format}', first {_first(table.filter(odd.notnull()), name)}: {advice} with --date-format or date_format=")
+
+
+# %% ../../nbs/data/01c_times.ipynb #b1723195
+def misfits(table, name, date_format): # Ibis column of text, or None where every date fits; DataError where too many do not
     "The texts of a column that are no dates of a format."
     kind = table[name].type()
     if not date_format or not (kind.is_string() or kind.is_integer()): return None
     at, odd = _by_format(table, name, date_format)
     n = table.aggregate(odd=odd.count(), fit=at.count()).execute().iloc[0]
-    if n['odd'] and not n['fit']: raise DataError(f"none of the {n['odd']} dates in column '{name}' is written as '{date_format}', first {_first(table, name)}: say how they are written with --date-format or date_format=")
-    return odd if n['odd'] else None
+    if not n['odd']: return None
+    _check_format_fits(table, name, date_format, odd, n)
+    return odd
+
 
 # %% ../../nbs/data/01c_times.ipynb #cd342829
 def _times(table, name, zone=None, date_format=None):

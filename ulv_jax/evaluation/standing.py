@@ -221,6 +221,18 @@ def _how(rolling):
     fit = '' if rolling.how['refit'] else f'Every model was fitted once, on what was known before {origins[0].cutoff:%Y-%m-%d}. '
     return fit + (f'Each date saw only the {(origins[0].cutoff - origins[0].since).days} days before it. ' if origins[0].since is not None else '')
 
+def _whom(rolling, model):
+    "Who is judged, where it was one of several names and not the ensemble."
+    if model == 'ensemble' or len(rolling.asked) < 2: return ''
+    return f"Judged: {model}, the first of --models. " if model == rolling.asked[0] else f'Judged: {model}, one of --models. '
+
+def _others(rolling, drawn, model):
+    "A sentence for each other model that was asked for; of the ensemble's rivals the verdict speaks itself."
+    if not _whom(rolling, model): return ''
+    found = differences(drawn)
+    over_all = lambda m: found[found['cutoff'].isna() & (found['model'] == m)]
+    return ''.join(f' {_sentence(over_all(m), m, RIVALS)}' for m in rolling.asked if m != model and len(over_all(m)))
+
 def _asked(rolling):
     "The same for `run.json`."
     if not rolling.how: return {}
@@ -239,7 +251,7 @@ def write_standing(
     for days in sorted({k[1] for k in rolling.files}):
         drawn = redrawn(rolling, days, draws=draws)
         found.append(differences(drawn).assign(horizon_days=days))
-        try: said.append(f'{days:g} days ahead. {_how(rolling)}{verdict(drawn, rolling.scores[rolling.scores["horizon_days"] == days], model)}')
+        try: said.append(f'{days:g} days ahead. {_how(rolling)}{_whom(rolling, model)}{verdict(drawn, rolling.scores[rolling.scores["horizon_days"] == days], model)}{_others(rolling, drawn, model)}')
         except DataError as e: said.append(f'{days:g} days ahead. No verdict: {e}')
     tables = {'standings': standings(rolling.scores), 'differences': pd.concat(found).astype({'cutoff': object}), 'skipped': rolling.skipped}
     with whole(out) as part:
