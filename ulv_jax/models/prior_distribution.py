@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['KNOTS', 'NORMAL', 'STEEP', 'amount_knots', 'log_count', 'Shapes', 'shape_inputs', 'buyers_of', 'shape_loss',
-           'train_shapes', 'amounts', 'tilted', 'counts']
+           'train_shapes', 'mean_of', 'amounts', 'tilted', 'counts']
 
 # %% ../../nbs/models/18ab_prior_distribution.ipynb #606b7ca6
 from functools import partial
@@ -15,7 +15,7 @@ import optax
 from flax import nnx
 from jax.scipy.special import gammaln
 from jaxtyping import Array, Float, Num
-from scipy.special import ndtri
+from scipy.special import ndtr, ndtri
 from .base import LEVELS
 from .module import Module
 from .prior_network import Readers, answers_of, averaged, read_customers
@@ -131,6 +131,16 @@ def train_shapes(
     return nnx.merge(graph, params), np.asarray(losses)
 
 # %% ../../nbs/models/18ab_prior_distribution.ipynb #08c13459
+def _lines(knots): # intercept and slope of each piece
+    b = np.diff(knots, axis=1)/np.diff(NORMAL)
+    return knots[:, :-1] - b*NORMAL[:-1], b
+
+def mean_of(knots:Float[np.ndarray, "user 13"]) -> Float[np.ndarray, "user"]:
+    "Mean of the amounts whose logarithms have these quantiles."
+    a, b = _lines(knots)
+    ends = np.concatenate([[-np.inf], NORMAL[1:-1], [np.inf]])   # the outer pieces go on
+    return (np.exp(a + b*b/2)*(ndtr(ends[1:] - b) - ndtr(ends[:-1] - b))).sum(1)
+
 def amounts(
     knots:Float[np.ndarray, "user 13"],   # as of `amount_knots`
     p:Float[np.ndarray, "user"],
@@ -141,9 +151,8 @@ def amounts(
     at = 1 - (1 - LEVELS)/p[:, None]   # among those who buy, where this level lies
     z = ndtri(np.clip(at, 1e-6, 1 - 1e-6))
     piece = np.clip(np.searchsorted(NORMAL, z) - 1, 0, len(KNOTS) - 2)
-    low, high = (np.take_along_axis(knots, piece + i, axis=1) for i in (0, 1))
-    log = low + (high - low)*(z - NORMAL[piece])/(NORMAL[piece + 1] - NORMAL[piece])
-    return np.where(at > 0, np.exp(log)*(value/p)[:, None], 0.)
+    a, b = (np.take_along_axis(x, piece, axis=1) for x in _lines(knots))
+    return np.where(at > 0, np.exp(a + b*z)*(value/p/mean_of(knots))[:, None], 0.)
 
 # %% ../../nbs/models/18ab_prior_distribution.ipynb #1e62bf30
 STEEP = 15.   # theta lies within
