@@ -17,7 +17,7 @@ from ulv_jax.evaluation.metrics import evaluate
 from ulv_jax.models.base import make_forecaster
 from ulv_jax.models.prior import ULVPrior
 
-FITTED = ('pareto_nbd', 'lightgbm', 'prior_tuned')
+FITTED = ('pareto_nbd', 'lightgbm')
 ASKED = (('2024-04-01', '90D'), ('2024-04-01', '30D'))
 
 def logs(seed, users):
