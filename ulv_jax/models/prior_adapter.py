@@ -25,7 +25,6 @@ from .prior_network import SURE, outputs, told
 from .prior_shop import loaded_network, package_weights, read_visits, shop_for, show_shop, show_visits
 from .prior_training import answer_loss
 from .prior_visits import correction
-from .visits import watched_days
 
 # %% ../../nbs/models/18d_prior_adapter.ipynb #adpt0005
 LIMIT = float(np.log(3))   # of the logarithm of a correction
@@ -73,7 +72,9 @@ def lesson_of(
     said = totals_of(ULVPrior().fit_to(snapshot).predict(snapshot)) / [1, discount]
     lot = np.sort(np.random.default_rng(0).permutation(n)[:MOST])
     each = dict(users=snapshot.users.to_numpy(), customers=customers, features=features_of(inputs, snapshot), outcome=came.astype(np.float32))
-    if looks: shop, each = show_visits(loaded_network(package_weights()), snapshot, shop, always=True), each | dict(visits=read_visits(snapshot, np.arange(n), 0, shop | dict(watched=watched_days(snapshot.history))))
+    if looks:
+        shop = show_visits(loaded_network(package_weights()), snapshot, shop, always=True)
+        each |= dict(visits=read_visits(snapshot, np.arange(n), 0, shop))
     return {k: v[lot] for k, v in each.items()} | dict(shop=shop_for(shop, days), level=level_of(said, came.sum(0)))
 
 def totals_of(forecast) -> Float[np.ndarray, "2"]: return forecast[['expected_purchases', 'ulv']].to_numpy(float).sum(0)   # purchases, value

@@ -11,7 +11,6 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from flax import nnx
 from jax.scipy.special import gammaln
 from jaxtyping import Array, Float, Num
@@ -20,7 +19,7 @@ from .base import LEVELS
 from .module import Module
 from .prior_network import Readers, answers_of, averaged, read_customers
 from .prior_network import _even, _linear
-from .prior_training import TAUGHT, world_shop
+from .prior_training import TAUGHT, descend, each_shop, world_shop
 from .worlds import draw_worlds
 
 # %% ../../nbs/models/18ab_prior_distribution.ipynb #c5551c16
@@ -69,26 +68,18 @@ def shape_inputs(hidden, p, purchases, value, horizon) -> Float[Array, "user 196
     return jnp.concatenate([*hidden, jnp.stack(told, axis=-1)], axis=-1)
 
 # %% ../../nbs/models/18ab_prior_distribution.ipynb #caab9f8e
-@partial(jax.jit, static_argnames='graph')
-def _read(params, worlds, keys, *, graph):
-    net = nnx.merge(graph, params)
-    def one(w, key):
-        shop = world_shop(w, jax.random.permutation(key, w['here'].shape[0])[:TAUGHT], jax.random.uniform(key) > .1)
-        hidden = jnp.stack([read_customers(reader, shop, w['now']) for reader in net.networks])
-        a = averaged([answers_of(reader.last(h), shop, w['now']) for reader, h in zip(net.networks, hidden)])
-        value = a['purchases']*a['spend']
-        x = shape_inputs(hidden, a['p'], a['purchases'], value, shop['horizon'])
-        return dict(x=x.astype(jnp.float16), m=jnp.maximum(a['purchases'], a['p'])/a['p'], mean=value/a['p'], n=w['came'], paid=jnp.maximum(w['value']/shop['unit'], 1e-3))
-    return jax.vmap(one)(worlds, keys)
+def _bought(net, w, key):
+    shop = world_shop(w, jax.random.permutation(key, w['here'].shape[0])[:TAUGHT], jax.random.uniform(key) > .1)
+    hidden = jnp.stack([read_customers(reader, shop, w['now']) for reader in net.networks])
+    a = averaged([answers_of(reader.last(h), shop, w['now']) for reader, h in zip(net.networks, hidden)])
+    value = a['purchases']*a['spend']
+    x = shape_inputs(hidden, a['p'], a['purchases'], value, shop['horizon'])
+    return dict(x=x.astype(jnp.float16), m=jnp.maximum(a['purchases'], a['p'])/a['p'], mean=value/a['p'], n=w['came'], paid=jnp.maximum(w['value']/shop['unit'], 1e-3))
 
-def buyers_of(net:Readers, worlds, seed:int=0, block:int=40) -> dict: # x, m, mean, n, paid: arrays [buyer, ...]; shop
+def buyers_of(net:Readers, worlds, seed:int=0) -> dict: # x, m, mean, n, paid: arrays [buyer, ...]; shop
     "Customers of simulated shops who bought, as the network reads them, and what they bought."
-    graph, params = nnx.split(net)
-    arrays, keys, bought = vars(worlds), jax.random.split(jax.random.key(seed), len(worlds)), worlds.here & (worlds.came > 0)
-    parts = []
-    for i in range(0, len(worlds), block):
-        found = _read(params, {k: v[i:i+block] for k, v in arrays.items()}, keys[i:i+block], graph=graph)
-        parts.append({k: np.asarray(v)[bought[i:i+block]] for k, v in found.items()})
+    bought = worlds.here & (worlds.came > 0)
+    parts = [{k: v[bought[some]] for k, v in found.items()} for some, found in each_shop(_bought, net, worlds, seed)]
     return {k: np.concatenate([p[k] for p in parts]) for k in parts[0]} | dict(shop=np.nonzero(bought)[0])
 
 # %% ../../nbs/models/18ab_prior_distribution.ipynb #9993ab7a
@@ -100,18 +91,13 @@ def shape_loss(net:Shapes, b:dict) -> Float[Array, ""]: # b: some of `buyers_of`
 
 @partial(jax.jit, static_argnames=('graph', 'steps', 'batch', 'rate'))
 def _train(params, key, buyers, first, *, graph, steps, batch, rate):
-    opt = optax.chain(optax.clip_by_global_norm(1.), optax.adam(optax.warmup_cosine_decay_schedule(0, rate, min(100, steps//4), steps)))
     def some(key): # every shop has the same say
         shop, lot = (jax.random.uniform(k, (batch,)) for k in jax.random.split(key))
         shop = (shop*(len(first) - 1)).astype(int)
         rows = first[shop] + (lot*(first[shop + 1] - first[shop])).astype(int)
         return {k: v[rows] for k, v in buyers.items()}
-    def step(state, key):
-        value, grad = jax.value_and_grad(lambda params, b: shape_loss(nnx.merge(graph, params), b))(state[0], some(key))
-        update, inner = opt.update(grad, state[1])
-        return (optax.apply_updates(state[0], update), inner), value
-    (params, _), losses = jax.lax.scan(step, (params, opt.init(params)), jax.random.split(key, steps))
-    return params, losses
+    mean_loss = lambda params, key: shape_loss(nnx.merge(graph, params), some(key))
+    return descend(mean_loss, params, key, steps, rate)
 
 # %% ../../nbs/models/18ab_prior_distribution.ipynb #f95ee9c5
 def train_shapes(

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['NETWORKS', 'NAMES', 'EXAMPLES', 'SOME', 'LOOKS', 'weights_file', 'package_weights', 'package_about', 'loaded_network',
-           'named', 'out_of_world', 'example_rows', 'examples_in', 'shop_signs', 'show_shop', 'knows_looks',
+           'named', 'out_of_world', 'example_rows', 'examples_in', 'shop_signs', 'show_shop', 'looked_days',
            'read_customers_of', 'read_visits', 'show_visits', 'strange_visits', 'kept_shop', 'shop_for']
 
 # %% ../../nbs/models/18ac_prior_shop.ipynb #aa4e033b
@@ -63,9 +63,11 @@ def out_of_world(
     limits:Float[np.ndarray, "end number"],   # of each
 ) -> list: # sentences; empty if all is known ground
     "What of a shop is unlike nearly all that both networks have seen."
-    rows = list(zip(NAMES + SIGNS, named(numbers), *named(limits)))
+    return _outside(NAMES + SIGNS, named(numbers), *named(limits))
+
+def _outside(names, numbers, least, most):
     said = lambda name, x, lo, hi: _sentence(name, x, lo, 'below', 'least') if x < lo else _sentence(name, x, hi, 'above', 'most')
-    return [said(*row) for row in rows if row[1] < row[2] - 1e-3 or row[1] > row[3] + 1e-3]
+    return [said(*row) for row in zip(names, numbers, least, most) if row[1] < row[2] - 1e-3 or row[1] > row[3] + 1e-3]
 
 def _sentence(name, x, end, side, of, digits=3):
     a, b = f'{x:.{digits}g}', f'{end:.{digits}g}'
@@ -98,10 +100,11 @@ def examples_in(
 # %% ../../nbs/models/18ac_prior_shop.ipynb #bb996ed3
 SOME = 2_000   # customers, by lot, whose purchases are looked at one by one for the signs
 
+def _some(n): return np.sort(np.random.default_rng(0).permutation(n)[:SOME])
+
 def shop_signs(snapshot, window:int, life:float, instead:float) -> Float[np.ndarray, "sign"]: # as in SIGNS
     "Signs of another world in a real shop."
-    lot = np.sort(np.random.default_rng(0).permutation(len(snapshot))[:SOME])
-    return signs_of(*seen_in_history(snapshot.history, lot, 0, window, life, instead))
+    return signs_of(*seen_in_history(snapshot.history, _some(len(snapshot)), 0, window, life, instead))
 
 # %% ../../nbs/models/18ac_prior_shop.ipynb #2bdcdb2c
 @jax.jit
@@ -124,7 +127,10 @@ def show_shop(
 # %% ../../nbs/models/18ac_prior_shop.ipynb #278331a2
 LOOKS = ('view', 'click', 'cart', 'search', 'favourite')   # kinds of event
 
-def knows_looks(snapshot) -> bool: return watched_days(snapshot.history) > 0 and any(f'n_{kind}' in snapshot.features for kind in LOOKS)   # of enough customers
+def looked_days(snapshot) -> int: # 0: the log knows no looks
+    "How many days before the cutoff the looks of customers began."
+    days = watched_days(snapshot.history)
+    return days if days and any(f'n_{kind}' in snapshot.features for kind in LOOKS) else 0
 
 def read_customers_of(snapshot, shop:dict, user) -> Float[np.ndarray, "user number"]: # as in READ; user: rows
     "What is known of some customers at the cutoff."
@@ -138,14 +144,13 @@ def read_visits(snapshot, user, back:int, shop:dict, later:int=0) -> Float[np.nd
 
 def show_visits(net:Readers, snapshot, shop:dict, always:bool=False) -> dict: # the shop as of `show_shop`, with means and spreads of visits, and what the network makes of the examples'
     "What customers look at, beside what they buy."
-    known = always or knows_looks(snapshot)   # always: also before the first visit
-    shop = shop | dict(watched=np.asarray(watched_days(snapshot.history)*known))
-    if not known: return shop
+    shop = shop | dict(watched=np.asarray(looked_days(snapshot)))
+    if not (shop['watched'] or always): return shop   # always: also before the first visit
     weights, window, n = package_weights(), int(shop['window']), len(snapshot)
     sight, now = loaded_network(weights, 'visits'), read_visits(snapshot, np.arange(n), 0, shop)
     then = _padded(read_visits(snapshot, example_rows(snapshot, window), window, shop))
     seen = with_visits(sight, shop, now, np.ones(n), then, weights['visit_limits'])
-    lot = np.sort(np.random.default_rng(0).permutation(n)[:SOME])
+    lot = _some(n)
     level = visit_level(net, sight, seen, read_customers_of(snapshot, shop, lot), now[lot])
     return {k: np.asarray(v) for k, v in seen.items()} | dict(visit_level=np.asarray(level), visits_found=np.asarray(shop_visits(now, np.ones(n))))
 
@@ -155,8 +160,7 @@ def strange_visits(
     limits:Float[np.ndarray, "4 18"],   # as of `seen_visits`
 ) -> list: # sentences
     "What of a shop's visits is unlike nearly all that the network has seen."
-    rows = zip((f'visits, {name} (mean, as its page has it)' for name in VISITS), found, limits[0], limits[3])
-    return [_sentence(name, x, *((lo, 'below', 'least') if x < lo else (hi, 'above', 'most'))) for name, x, lo, hi in rows if x < lo - 1e-3 or x > hi + 1e-3]
+    return _outside([f'visits, {name} (mean, as its page has it)' for name in VISITS], found, limits[0], limits[3])
 
 # %% ../../nbs/models/18ac_prior_shop.ipynb #b94202e6
 def kept_shop(net, shop:dict) -> dict:

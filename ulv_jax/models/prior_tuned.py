@@ -17,7 +17,7 @@ from .module import from_arrays
 from .offset import all_windows
 from .prior import ULVPrior
 from .prior_adapter import CHUNK, Adapter, enough_steps, features_of, lesson_of, level_of, totals_of, tune
-from .prior_shop import knows_looks, package_weights
+from .prior_shop import looked_days, package_weights
 
 # %% ../../nbs/models/18e_prior_tuned.ipynb #a763b379
 UNREAD = r'(purchases|spend)_fading_\d+d'   # names of the features that the adapter does not read
@@ -64,7 +64,7 @@ def _teach(model, snapshots):
     whole, late = some(snapshots), some(all_windows(snapshots)[n:])
     if len(whole) < 2: return
     model.inputs_ = fit_inputs(list(snapshots), without=UNREAD)
-    whole, late = ([lesson_of(s, model.inputs_, knows_looks(present_of(snapshots))) for s in windows] for windows in (whole, late))
+    whole, late = ([lesson_of(s, model.inputs_, looked_days(present_of(snapshots)) > 0) for s in windows] for windows in (whole, late))
     weights, losses = tune(package_weights(), whole, late, model.steps, model.rate, model.seed, model.share)
     model.history_, model.best_step_ = losses.mean(1).tolist(), enough_steps(losses)*CHUNK if len(losses) else 0
     if model.best_step_: model.weights_ = weights

@@ -11,13 +11,12 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from flax import nnx
 from jaxtyping import Array, Bool, Float
 from .module import Module
 from .prior_network import OWN, CrossAttention, Readers, guess, outputs, told, user_inputs
 from .prior_network import _even, _linear
-from .prior_training import TAUGHT, answer_loss, world_shop
+from .prior_training import TAUGHT, answer_loss, descend, each_shop, world_shop
 from .visits import VISITS, visited_worlds
 
 # %% ../../nbs/models/18aa_prior_visits.ipynb #e0173244
@@ -83,51 +82,36 @@ def visit_level(net:Readers, reader:VisitReader, shop:dict, customers, visits) -
     return jnp.stack([count, value - count, 0*count])
 
 # %% ../../nbs/models/18aa_prior_visits.ipynb #b0f91aca
-@partial(jax.jit, static_argnames='graph')
-def _read(params, worlds, keys, *, graph):
-    net = nnx.merge(graph, params)
-    def one(w, key):
-        picked = jax.random.permutation(key, w['here'].shape[0])[:TAUGHT]
-        shop = world_shop(w, picked, True)
-        return dict(shop, found=outputs(net, shop, w['now']), picked=picked)
-    return jax.vmap(one)(worlds, keys)
+def _shown(net, w, key):
+    picked = jax.random.permutation(key, w['here'].shape[0])[:TAUGHT]
+    shop = world_shop(w, picked, True)
+    return dict(shop, found=outputs(net, shop, w['now']), picked=picked)
 
 KEPT = ('now', 'here', 'came', 'mean', 'value')   # of worlds, beside what they show
 
-def lessons_of(net:Readers, worlds, looked:dict, seed:int=0, block:int=40) -> dict: # arrays [shop, ...]
+def lessons_of(net:Readers, worlds, looked:dict, seed:int=0) -> dict: # arrays [shop, ...]
     "Simulated shops, as they are shown, with what the readers say of their customers."
-    graph, params = nnx.split(net)
-    arrays, keys = vars(worlds), jax.random.split(jax.random.key(seed), len(worlds))
-    parts = [jax.tree.map(np.asarray, _read(params, {k: v[i:i+block] for k, v in arrays.items()}, keys[i:i+block], graph=graph)) for i in range(0, len(worlds), block)]
+    parts = [found for _, found in each_shop(_shown, net, worlds, seed)]
     shown = {k: np.concatenate([p[k] for p in parts]) for k in parts[0]}
     then = np.take_along_axis(looked['then'], shown.pop('picked')[..., None], axis=1)
-    return shown | {k: arrays[k] for k in KEPT} | dict(visits_now=looked['now'], visits_then=then)
+    return shown | {k: getattr(worlds, k) for k in KEPT} | dict(visits_now=looked['now'], visits_then=then)
 
 # %% ../../nbs/models/18aa_prior_visits.ipynb #fd1181c3
-def visit_loss(reader:VisitReader, w:dict, limits, corrected=True) -> Float[Array, ""]: # w: one shop of `lessons_of`
-    "Loss of the answers for one shop, with what visits add or without."
-    shift = 0.
-    if corrected:
-        shop = with_visits(reader, w, w['visits_now'], w['here'], w['visits_then'], limits)
-        shift = correction(reader, shop, w['now'], w['visits_now'], w['found'])
-    a = told(w['found'], w, w['now'], shift)
+def visit_loss(reader:VisitReader, w:dict, limits) -> Float[Array, ""]: # w: one shop of `lessons_of`
+    "Loss of the answers for one shop, with what visits add."
+    shop = with_visits(reader, w, w['visits_now'], w['here'], w['visits_then'], limits)
+    a = told(w['found'], w, w['now'], correction(reader, shop, w['now'], w['visits_now'], w['found']))
     return answer_loss(a, w['came'], (w['came'] > 0)*1., w['mean']/w['unit'], w['value']/w['unit'], w['here']*1.)
 
 @partial(jax.jit, static_argnames=('graph', 'steps', 'batch', 'rate'))
 def _train(params, key, lessons, limits, *, graph, steps, batch, rate):
-    opt = optax.chain(optax.clip_by_global_norm(1.), optax.adam(optax.warmup_cosine_decay_schedule(0, rate, min(100, steps//4), steps)))
     def mean_loss(params, key):
         reader, (which, none) = nnx.merge(graph, params), jax.random.split(key)
         rows = jax.random.randint(which, (batch,), 0, len(lessons['unit']))
         some = {k: v[rows] for k, v in lessons.items()}
         some['known'] &= jax.random.uniform(none, (batch, 1)) > .1
         return jax.vmap(lambda w: visit_loss(reader, w, limits))(some).mean()
-    def step(state, key):
-        value, grad = jax.value_and_grad(mean_loss)(state[0], key)
-        update, inner = opt.update(grad, state[1])
-        return (optax.apply_updates(state[0], update), inner), value
-    (params, _), losses = jax.lax.scan(step, (params, opt.init(params)), jax.random.split(key, steps))
-    return params, losses
+    return descend(mean_loss, params, key, steps, rate)
 
 # %% ../../nbs/models/18aa_prior_visits.ipynb #636ba022
 def seen_visits(visits, here) -> Float[np.ndarray, "4 18"]: # arrays [shop, user, 9] and [shop, user]
