@@ -18,7 +18,8 @@ def _show(board):
     names = {'decile_mape': 'decile', 'top10_capture': 'top10', 'bias_pct': 'bias %', 'fit_seconds': 'fit s', 'predict_seconds': 'predict s'}
     digits = {'mae': 2, 'rmse': 2, 'bias_pct': 1, 'fit_seconds': 1, 'predict_seconds': 2}
     numbers = board.select_dtypes('number').round({c: digits.get(c, 3) for c in board}) + 0.   # no -0.0
-    return board.assign(**numbers).rename(columns=names).to_string(index=False, na_rep='-')
+    whole = {c: board[c].astype('Int64') for c in ('worst_rank', 'origins') if c in board}
+    return board.assign(**{**numbers, **whole}).rename(columns=names).to_string(index=False, na_rep='-')
 
 def _models(names):
     from ulv_jax.evaluation.backtest import DEFAULT

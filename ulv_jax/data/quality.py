@@ -170,6 +170,8 @@ def quality_report(
     return Quality(_counts(judged, rules, others), _sums(judged, events, others), _gaps(calendar), calendar, events, judged, _beyond(events), not found, own)
 
 # %% ../../nbs/data/09_quality.ipynb #5274fb6d
+USUAL = f"The usual names are {', '.join(KINDS)}: rename what means the same, since some models read these alone."
+
 def _text(q):
     total, n, money = int(q.table['counted'].sum()), q.rows(), q.sums['value']
     share = lambda k: f'{k:,} ({k / max(total, 1):.1%})'
@@ -178,7 +180,7 @@ def _text(q):
     for outcome in OUTCOMES:
         some = q.table[(q.table['outcome'] == outcome) & (q.table['rows'] > 0) & (q.table['rule'] != 'nothing found')].sort_values('rows', ascending=False, kind='stable')
         lines += [f'{outcome.capitalize()}:'] * bool(len(some)) + [f"- {r.rule}: {r.rows:,} rows, {r.users:,} users, value {r.value:,.2f} ({r.why})" for r in some.itertuples()]
-    if q.kinds: lines.append('Kinds of event beyond the usual, taken as they are: ' + ', '.join(f"{k!r} ({n:,})" for k, n in [*q.kinds.items()][:10]) + (f' and {len(q.kinds) - 10} more' if len(q.kinds) > 10 else '') + '.')
+    if q.kinds: lines += ['Kinds of event beyond the usual, taken as they are: ' + ', '.join(f"{k!r} ({n:,})" for k, n in [*q.kinds.items()][:10]) + (f' and {len(q.kinds) - 10} more' if len(q.kinds) > 10 else '') + '.', USUAL]
     return '\n'.join([*lines, 'Gaps in the calendar: ' + ('; '.join(f'{g.first:%Y-%m-%d} to {g.last:%Y-%m-%d} ({g.days} days)' for g in q.gaps.itertuples()) or 'none') + '.'])
 
 def _as_dict(q):

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from .errors import DataError, require
-from .quality import Quality, set_aside, write_quarantine
+from .quality import USUAL, Quality, set_aside, write_quarantine
 from .whole import whole
 
 # %% ../../nbs/data/09b_quality_page.ipynb #6b27602c
@@ -114,7 +114,7 @@ def _picture(q):
 # %% ../../nbs/data/09b_quality_page.ipynb #c4753cb6
 def _kinds(kinds):
     "The kinds of event beyond the usual, for the page."
-    return '<p>Kinds of event beyond the usual, taken as they are: ' + html.escape(', '.join(f'{kind} ({n:,})' for kind, n in kinds.items())) + '.</p>'
+    return '<p>Kinds of event beyond the usual, taken as they are: ' + html.escape(', '.join(f'{kind} ({n:,})' for kind, n in kinds.items())) + f'. {USUAL}</p>'
 
 def _page(q, title):
     found = q.table[(q.table['rows'] > 0) & (q.table['rule'] != 'nothing found')]

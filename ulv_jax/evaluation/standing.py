@@ -206,7 +206,8 @@ def verdict(
     if model not in set(found['model']): raise DataError(f"there is no forecast of '{model}' to judge: there are {', '.join(drawn.loc[-1].index.get_level_values('model').unique())}")
     dates, seconds = _origins(drawn, model), scores[scores['metric'] == 'fit_seconds'].groupby('model')['value'].max()   # with refit=False it is paid once
     said = _sentence(found[found['cutoff'].isna() & (found['model'] == model)], model, rivals)
-    return f'Over {len(dates)} origin{"s" if len(dates) > 1 else ""} ({min(dates):%Y-%m-%d} to {max(dates):%Y-%m-%d}): {said} {_advice(drawn, seconds, model, rivals)}'
+    when = f'Over {len(dates)} origins ({min(dates):%Y-%m-%d} to {max(dates):%Y-%m-%d})' if len(dates) > 1 else f'At one origin ({dates[0]:%Y-%m-%d})'
+    return f'{when}: {said} {_advice(drawn, seconds, model, rivals)}'
 
 # %% ../../nbs/evaluation/06_standing.ipynb #2122173a
 def candidate(rolling:Rolling) -> str: # a row name

@@ -32,9 +32,10 @@ def _board_html(board):
 
 def _dates_html(scores, models):
     gini = scores[scores['metric'] == 'gini'].groupby(['model', 'cutoff'])['value'].agg(['mean', 'std']).reset_index()
+    if gini['cutoff'].nunique() == 1 and gini['std'].isna().all(): return ''   # one date, one seed: the leaderboard says it
     said = [f'{m:.3f}' + ('' if pd.isna(s) else f' ± {s:.3f}') for m, s in zip(gini['mean'], gini['std'])]
     wide = gini.assign(said=said).pivot(index='model', columns='cutoff', values='said').reindex(models)
-    return _table(wide.rename(columns='{:%-d %b %Y}'.format).rename_axis(columns=None).reset_index(), {})
+    return '<p>Normalised Gini on each date:</p>' + _table(wide.rename(columns='{:%-d %b %Y}'.format).rename_axis(columns=None).reset_index(), {})
 
 # %% ../../nbs/evaluation/06a_standing_page.ipynb #20769fb1
 def _left_out_html(skipped):
@@ -44,7 +45,7 @@ def _left_out_html(skipped):
 
 def _horizon_html(scores, part, days, said):
     return (f'<h2>{days:g} days ahead</h2><p>{html.escape(said)}</p>{_board_html(part)}'
-            f'<p>Normalised Gini on each date:</p>{_dates_html(scores[scores["horizon_days"] == days], part["model"])}')
+            f'{_dates_html(scores[scores["horizon_days"] == days], part["model"])}')
 
 # %% ../../nbs/evaluation/06a_standing_page.ipynb #18f47943
 WIDER = '\nbody { max-width: 72rem }'   # a leaderboard has two columns more than that of one date
