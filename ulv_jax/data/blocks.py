@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from .baskets import baskets
 from .behaviour import RECENT, WINDOWS, unseen
 from .events import Events
 from .features import paid_before, rfm
@@ -123,6 +124,8 @@ class Block(Snapshot):
     def sequences(self): return sequences(self.events, self.cutoff, self.users, self.max_length)
     @cached_property
     def history(self): return history(self.events, self.cutoff, self.users)
+    @cached_property
+    def baskets(self): return baskets(self.events, self.cutoff, self.users)
     @cached_property
     def attributes(self): return attributes_at(self.events.attributes, self.cutoff, self.users, self.events.time_zone)
 

@@ -10,6 +10,7 @@ from dataclasses import fields, is_dataclass
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from .baskets import Baskets
 from .snapshots import Snapshot, snapshot
 
 # %% ../../nbs/data/05d_guard.ipynb #d4c88d0b
@@ -27,8 +28,14 @@ def known_parts(snapshot:Snapshot) -> dict: # 'features.T', 'sequences.kind', ..
 
 # %% ../../nbs/data/05d_guard.ipynb #ff6a5395
 def _parts(name, x):
+    if isinstance(x, Baskets): return _bought(name, x)
     if isinstance(x, pd.DataFrame): return {f'{name} columns': tuple(x.columns), f'{name} users': x.index.to_numpy(), **{f'{name}.{c}': x[c].to_numpy() for c in x}}
     return {f'{name}.{f.name}': getattr(x, f.name) for f in fields(x)} if is_dataclass(x) else {name: x}
+
+def _bought(name, x):
+    items = x.popular(1 << 31)
+    lines = x.counts(items)
+    return {f'{name}.items': tuple(items), f'{name}.users': x.users.to_numpy(), **{f'{name}.{k}': getattr(lines, k) for k in ('data', 'indices', 'indptr')}}
 
 def _same(x, y):
     if isinstance(x, (pa.Array, pd.Index)): return type(x) is type(y) and x.equals(y)

@@ -7,7 +7,7 @@ __all__ = ['season', 'FeatureTable', 'fit_inputs', 'training_frame', 'inputs_to_
 
 # %% ../../nbs/data/11c_inputs.ipynb #9e5d2f38
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
@@ -15,6 +15,7 @@ from .encode import Encoder, Encoding, encoder_from_dict, fit_encoder
 from .errors import DataError
 from .scale import Scaler, fit_scaler, scaler_from_dict
 from .select import Selection, select, selection_from_dict
+from .taste import Taste, fit_taste, taste_from_dict
 
 # %% ../../nbs/data/11c_inputs.ipynb #bc73ab78
 def season(
@@ -34,6 +35,7 @@ class FeatureTable:
     selection:Selection|None=None    # None keeps all
     scaler:Scaler|None=None          # None: `matrix` cannot be asked for
     seasonal:bool=False              # day of the year, too
+    taste:Taste|None=None            # what the customers buy, too
 
     def frame(self, snapshot) -> pd.DataFrame: # float, NaN where unknown; same index as the snapshot
         "Columns for a learner that takes an unknown as it is."
@@ -58,6 +60,7 @@ def _columns_at(table, snapshot):
     parts = [snapshot.features.reindex(columns=list(table.columns))]   # some may be missing: a kind of event that the log does not know yet
     if table.seasonal: parts.append(pd.DataFrame(season(snapshot.cutoff, snapshot.horizon), index=snapshot.features.index))
     if table.encoder.attributes: parts.append(table.encoder(snapshot.attributes))
+    if table.taste: parts.append(table.taste(snapshot.baskets, snapshot.features.index))
     full = pd.concat(parts, axis=1)
     twice = full.columns[full.columns.duplicated()]
     if len(twice): raise DataError(f"an attribute is called '{twice[0]}', as a feature is: give it another name")
@@ -72,13 +75,13 @@ def fit_inputs(
     scaled:bool=True,            # for networks
     seasonal:bool=False,         # day of the year, too: see above before you ask for it
     without:str|None=None,       # pattern of whole names of features to leave out; attributes stay
+    taste:bool=False,            # what the customers buy, too, where the log says it
 ) -> FeatureTable:
     "Learn the columns from training snapshots, and from nothing else."
     columns = dict.fromkeys(c for s in snapshots for c in s.features if not (without and re.fullmatch(without, c)))
-    table = FeatureTable(tuple(columns), fit_encoder([s.attributes for s in snapshots], how), seasonal=seasonal)
-    if selected: table = FeatureTable(table.columns, table.encoder, _selection(table, snapshots), None, seasonal)
-    scaler = fit_scaler(training_frame(table, snapshots)) if scaled else None
-    return FeatureTable(table.columns, table.encoder, table.selection, scaler, seasonal)
+    table = FeatureTable(tuple(columns), fit_encoder([s.attributes for s in snapshots], how), seasonal=seasonal, taste=fit_taste(snapshots) if taste else None)
+    if selected: table = replace(table, selection=_selection(table, snapshots))
+    return replace(table, scaler=fit_scaler(training_frame(table, snapshots))) if scaled else table
 
 def training_frame(table:FeatureTable, snapshots:list) -> pd.DataFrame: # one row an origin and user
     "Columns of all snapshots, below each other."
@@ -95,9 +98,9 @@ def _selection(table, snapshots):
 def inputs_to_dict(table:FeatureTable) -> dict: # for JSON
     "All that was learnt."
     part = lambda o: None if o is None else o.to_dict()
-    return dict(columns=table.columns, encoder=table.encoder.to_dict(), selection=part(table.selection), scaler=part(table.scaler), seasonal=table.seasonal)
+    return dict(columns=table.columns, encoder=table.encoder.to_dict(), selection=part(table.selection), scaler=part(table.scaler), seasonal=table.seasonal, taste=part(table.taste))
 
 def inputs_from_dict(d:dict) -> FeatureTable:
     "What `inputs_to_dict` wrote."
     part = lambda make, o: None if o is None else make(o)
-    return FeatureTable(tuple(d['columns']), encoder_from_dict(d['encoder']), part(selection_from_dict, d['selection']), part(scaler_from_dict, d['scaler']), d['seasonal'])
+    return FeatureTable(tuple(d['columns']), encoder_from_dict(d['encoder']), part(selection_from_dict, d['selection']), part(scaler_from_dict, d['scaler']), d['seasonal'], part(taste_from_dict, d.get('taste')))

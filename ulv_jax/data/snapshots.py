@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from numbers import Number
 import ibis
 import pandas as pd
+from .baskets import Baskets, baskets
 from .behaviour import YEAR_AGO
 from .errors import DataError
 from .events import Events
@@ -37,6 +38,7 @@ class Snapshot:
     labels:pd.DataFrame|None     # same index: value (not below 0), purchases; None if not asked for
     attributes:pd.DataFrame|None=None   # same index: static attributes valid at the cutoff, as given; None if the log has none
     since:pd.Timestamp|None=None # nothing before it is known; None: the whole log
+    baskets:Baskets|None=None    # same order: who bought what, counted when asked for; None if the log has no items
 
     @property
     def users(self) -> pd.Index: return self.rfm.index
@@ -127,7 +129,7 @@ def snapshot(
     known = rfm(events, cutoff, horizon)
     actual = _labels(events, cutoff, horizon, known.index) if labels else None
     return Snapshot(cutoff, horizon, events.value, known, features(events, cutoff, known), sequences(events, cutoff, known.index, max_length),
-                    history(events, cutoff, known.index), actual, attributes_at(events.attributes, cutoff, known.index, events.time_zone), since)
+                    history(events, cutoff, known.index), actual, attributes_at(events.attributes, cutoff, known.index, events.time_zone), since, baskets(events, cutoff, known.index))
 
 # %% ../../nbs/data/05_snapshots.ipynb #e6feaed1
 _labels = labels   # `snapshot` has an argument of that name

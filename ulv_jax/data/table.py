@@ -193,7 +193,7 @@ CATALOGUE += (   # vectors of what a user touched or wrote, see data.modes
     (r'(.+)_spread', "mean squared distance of the vectors '{}' from their mean: 0 is always alike, 1 all sorts", 'ratio', 'log'))
 
 # %% ../../nbs/data/03c_table.ipynb #b8a38926
-CATALOGUE += ((r'unknown\((.+)\)', "is '{}' unknown?", '0 or 1', 'free'),
+CATALOGUE += ((r'unknown\((.+)\)', "is '{}' unknown?", '0 or 1', 'free'), (r'taste_(\d+)', 'what the customer buys, number {}', '-1 to 1', 'log'),
               (r'origin_(sin|cos)', '{} of the day of the year of the cutoff', 'ratio', 'free'), (r'window_(sin|cos)', '{} of the day of the year in the middle of the horizon', 'ratio', 'free'))
 MARKS = {'': ("attribute '{}' of the user", 'as given'), '=': ("attribute '{}' of the user: is it '{}'?", '0 or 1'),
          '#': ("attribute '{}' of the user, hashed: bucket {}", '-1, 0 or 1'), ':': ("attribute '{}' of the user, as the {} of its level", 'number')}   # how an encoder names its columns

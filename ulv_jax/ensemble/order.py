@@ -39,7 +39,7 @@ def fit_rank_trees(
     seed:int=0,
 ) -> RankTrees:
     "Trees for the rank, from whole windows."
-    lgb, inputs, y = lightgbm(), fit_inputs(list(snapshots), Encoding(many='code'), scaled=False), ranks(snapshots)
+    lgb, inputs, y = lightgbm(), fit_inputs(snapshots, Encoding(many='code'), scaled=False, taste=True), ranks(snapshots)
     x = training_frame(inputs, list(snapshots))
     sets = [x.columns.get_loc(c) for c in inputs.categorical if c in x]
     how = SETTINGS | dict(objective='regression', seed=seed, num_threads=1 if len(y) < FEW else 0)

@@ -71,7 +71,7 @@ class LightGBMForecaster(Forecaster):
 
     def _fit(self, snapshots):
         value = np.concatenate([s.labels['value'] for s in snapshots])
-        self.inputs_ = fit_inputs(snapshots, Encoding(many='code'), selected=self.selected, scaled=False)
+        self.inputs_ = fit_inputs(snapshots, Encoding(many='code'), selected=self.selected, scaled=False, taste=True)
         x = training_frame(self.inputs_, snapshots)
         self.hurdle_ = self.grow(x, value, self.seed, self.members, tuple(c for c in self.inputs_.categorical if c in x))
         p, amount = self._stages(snapshots[-1])

@@ -77,7 +77,7 @@ def _reader(model):
     return kind(model.seed, training=model.training, **{'checkpoint': model.checkpoint} | model.settings)
 
 def _fit_trees(model, snapshots):
-    model.inputs_ = fit_inputs(list(snapshots), Encoding(many='code'), selected=model.selected, scaled=False)
+    model.inputs_ = fit_inputs(snapshots, Encoding(many='code'), selected=model.selected, scaled=False, taste=True)
     x, value = pd.concat([model._frame(s) for s in snapshots], ignore_index=True), np.concatenate([s.labels['value'] for s in snapshots])
     model.hurdle_ = fit_hurdle(x, value, model.seed, model.members, tuple(c for c in model.inputs_.categorical if c in x))
     p, amount = model._stages(snapshots[-1])

@@ -104,7 +104,7 @@ def _learn(model, snapshots):
     windows, present = all_windows(snapshots), present_of(snapshots)
     model.unit_ = float(np.mean(np.concatenate([s.labels['value'] for s in snapshots])))
     if not model.unit_ > 0: raise DataError(f'nothing was spent at any of the {len(snapshots)} origins to learn from')
-    model.inputs_ = fit_inputs(list(snapshots), Encoding(many='code'), scaled=False)
+    model.inputs_ = fit_inputs(snapshots, Encoding(many='code'), scaled=False, taste=True)
     lessons = lessons_until(windows, model.members_, model.inputs_, model.unit_)
     model.trees_ = grow(lessons, ROUNDS, model.seed, tuple(c for c in model.inputs_.categorical if c in lessons.x))
     said = {k: m.predict(present) for k, m in model.members_.items()}

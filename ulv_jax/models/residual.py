@@ -157,7 +157,7 @@ class ResidualForecaster(Forecaster):
 # %% ../../nbs/models/14a_residual.ipynb #d932eb43
 def _fit_trees(model, found, snapshots):
     model.unit_ = float(np.mean(np.concatenate([s.labels['value'] for s, _ in found])))
-    model.inputs_ = fit_inputs(list(snapshots), Encoding(many='code'), scaled=False)
+    model.inputs_ = fit_inputs(snapshots, Encoding(many='code'), scaled=False, taste=True)
     lessons = lessons_of(found, model.inputs_, model.unit_)
     names = tuple(c for c in model.inputs_.categorical if c in lessons.x)
     rounds, before, model.gains_ = learn_correction(lessons, model.seed, names)

@@ -1,0 +1,50 @@
+"""Does it help trees to know what customers buy? With and without, at dates earlier than those of the leaderboards' newest.
+
+    ULV_DATA=folder python benchmarks/taste.py retail journey     # a table a log, beside the tutorial on leaderboards (--out)
+
+LightGBM in two stages, trees on top of other forecasts, and the whole ensemble, each fitted twice on the same snapshots: one row a
+date, model and way. Logs without items have nothing to compare.
+"""
+import argparse
+from pathlib import Path
+from unittest.mock import patch
+import pandas as pd
+from cases import CASES
+from ulv_jax.data.snapshots import snapshot, training_snapshots
+from ulv_jax.evaluation.metrics import evaluate
+from ulv_jax.models.base import make_forecaster
+
+DATES = {'retail': ('2011-01-10', '2011-03-14', '2011-04-20', '2011-06-12'), 'journey': ('2017-04-02', '2017-05-20', '2017-07-02')}
+SHOWN = ('mae', 'spearman', 'gini', 'decile_mape', 'auc')
+
+def fitted(name, learn, known):
+    "The forecaster; without what customers buy, unless it is to be known."
+    model = make_forecaster(name)
+    model.progress = False
+    if known: return model.fit(learn)
+    with patch('ulv_jax.data.inputs.fit_taste', lambda snapshots: None): return model.fit(learn)
+
+def judged(events, date, horizon, names):
+    learn, now = training_snapshots(events, date, horizon, rehearsals=True), snapshot(events, date, horizon)
+    value, bought = now.labels['value'].to_numpy(), (now.labels['purchases'] > 0).to_numpy()
+    for name in names:
+        for known in (False, True):
+            found = evaluate(value, bought, fitted(name, learn, known).predict(now))
+            yield dict(date=date, model=name, taste=known, **{m: found[m] for m in SHOWN})
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    p.add_argument('logs', nargs='+', choices=DATES)
+    p.add_argument('--models', nargs='+', default=['lightgbm', 'offset_trees', 'ensemble'])
+    p.add_argument('--out', type=Path, default=Path(__file__).parents[1]/'nbs'/'tutorials'/'leaderboards')
+    a = p.parse_args()
+    for log in a.logs:
+        read, horizon, _ = CASES[log]
+        events, rows = read(), []
+        for date in DATES[log]:
+            for row in judged(events, date, horizon, a.models):
+                rows.append(row)
+                print(log, *(f'{v:.4f}' if isinstance(v, float) else v for v in row.values()), flush=True)
+        pd.DataFrame(rows).to_csv(a.out/f'{log}_taste.csv', index=False, float_format='%.6g')
+
+if __name__ == '__main__': main()
