@@ -1,15 +1,19 @@
 """Does it help trees to know what customers buy? With and without, at dates earlier than those of the leaderboards' newest.
 
-    ULV_DATA=folder python benchmarks/taste.py retail journey     # a table a log, beside the tutorial on leaderboards (--out)
+    ULV_DATA=folder python benchmarks/taste.py retail journey          # a table a log, beside the tutorial on leaderboards (--out)
+    ULV_DATA=folder python benchmarks/taste.py retail journey --small  # samples of customers, however few: is there a size below which it harms?
 
 LightGBM in two stages, trees on top of other forecasts, and the whole ensemble, each fitted twice on the same snapshots: one row a
-date, model and way. Logs without items have nothing to compare.
+date, model and way. Samples are of the third date, eight of a size, each a shop of its own, forecast by LightGBM. Logs without
+items have nothing to compare.
 """
 import argparse
 from pathlib import Path
 from unittest.mock import patch
+import numpy as np
 import pandas as pd
 from cases import CASES
+from ulv_jax.data.events import read_events
 from ulv_jax.data.snapshots import snapshot, training_snapshots
 from ulv_jax.evaluation.metrics import evaluate
 from ulv_jax.models.base import make_forecaster
@@ -25,26 +29,42 @@ def fitted(name, learn, known):
     with patch('ulv_jax.data.inputs.fit_taste', lambda snapshots: None): return model.fit(learn)
 
 def judged(events, date, horizon, names):
-    learn, now = training_snapshots(events, date, horizon, rehearsals=True), snapshot(events, date, horizon)
+    learn, now = training_snapshots(events, date, horizon, rehearsals='ensemble' in names), snapshot(events, date, horizon)
     value, bought = now.labels['value'].to_numpy(), (now.labels['purchases'] > 0).to_numpy()
     for name in names:
         for known in (False, True):
             found = evaluate(value, bought, fitted(name, learn, known).predict(now))
             yield dict(date=date, model=name, taste=known, **{m: found[m] for m in SHOWN})
 
+SIZES, DRAWS = (200, 500, 1000), 8
+
+def shop_of(events, users):
+    "The log of some users, as if it were all there is, with what it says of orders and items."
+    rows, roles = events.table.filter(events.table.user_id.isin(users)).execute(), {'order_id': 'order_col', 'item_id': 'item_col', 'quantity': 'quantity_col'}
+    return read_events(rows, event_col='event', purchase=events.purchase, **{role: c for c, role in roles.items() if c in rows})
+
+def judged_small(events, date, horizon):
+    "The same in samples of customers, with limits that let every sample have its axes."
+    customers = snapshot(events, date, horizon).users
+    for size in SIZES:
+        for draw in range(DRAWS):
+            shop = shop_of(events, np.random.default_rng([draw, size]).choice(customers, size, replace=False).tolist())
+            with patch.multiple('ulv_jax.data.taste', CUSTOMERS=1, ITEMS=20):
+                for row in judged(shop, date, horizon, ['lightgbm']): yield dict(size=size, draw=draw) | row
+
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument('logs', nargs='+', choices=DATES)
     p.add_argument('--models', nargs='+', default=['lightgbm', 'offset_trees', 'ensemble'])
+    p.add_argument('--small', action='store_true', help='samples of customers')
     p.add_argument('--out', type=Path, default=Path(__file__).parents[1]/'nbs'/'tutorials'/'leaderboards')
     a = p.parse_args()
     for log in a.logs:
         read, horizon, _ = CASES[log]
         events, rows = read(), []
-        for date in DATES[log]:
-            for row in judged(events, date, horizon, a.models):
-                rows.append(row)
-                print(log, *(f'{v:.4f}' if isinstance(v, float) else v for v in row.values()), flush=True)
-        pd.DataFrame(rows).to_csv(a.out/f'{log}_taste.csv', index=False, float_format='%.6g')
+        for row in judged_small(events, DATES[log][2], horizon) if a.small else (r for date in DATES[log] for r in judged(events, date, horizon, a.models)):
+            rows.append(row)
+            print(log, *(f'{v:.4f}' if isinstance(v, float) else v for v in row.values()), flush=True)
+        pd.DataFrame(rows).to_csv(a.out/f'{log}_taste{"_small" if a.small else ""}.csv', index=False, float_format='%.6g')
 
 if __name__ == '__main__': main()

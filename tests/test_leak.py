@@ -90,7 +90,7 @@ def test_any_future_on_another_clock_and_in_columns_of_ones_own():
 def test_the_base_has_everything_that_can_leak():
     s = now(log(PAST[0], FUTURE))
     assert len(s) == 5 and len(s.sequences.kinds) == 4 and len(s.sequences.items) == 4 and len(s.sequences.categories) == 2 and (s.sequences.item >= 0).any()
-    assert {'n_search', 'items', 'categories', 'price_level', 'discount_share'} <= set(s.features) and s.attributes.loc['u1', 'plan'] == 'gold' and s.attributes.loc['u1', 'age'] == 31
+    assert {'n_search', 'items', 'categories', 'price_level', 'discount_share'} <= set(s.features) and len(s.baskets.popular(9)) == 4 and s.attributes.loc['u1', 'plan'] == 'gold' and s.attributes.loc['u1', 'age'] == 31
     assert (FUTURE['timestamp'] >= CUTOFF).all() and all((p['timestamp'] < CUTOFF).all() for p in PAST) and (FUTURE['event'] == 'return').any()
 
 def test_what_lies_before_a_window_is_not_seen_through_it():
@@ -142,7 +142,7 @@ def test_any_future_leaves_vocabulary_and_labels_known_by_then():
     holds()
 
 # leaks, each a mistake that has been made somewhere: parts of a snapshot to replace, and what replaces them
-PARTS = ('rfm', 'features', 'sequences', 'history')
+PARTS = ('rfm', 'features', 'sequences', 'history', 'baskets')
 honest = {name: getattr(snapshots, name) for name in (*PARTS, 'attributes_at', 'training_origins')}
 
 def at(later, *parts): return {name: lambda events, cutoff, *rest, part=honest[name]: part(events, later(cutoff), *rest) for name in parts or PARTS}

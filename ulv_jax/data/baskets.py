@@ -32,15 +32,16 @@ class Baskets:
         "Lines of each customer and of each of some items."
         from scipy import sparse
         if not len(ids): return sparse.csr_array((len(self.users), 0), dtype=np.int64)
-        column = ibis.memtable(pd.DataFrame({'id': ids, 'column': np.arange(len(ids), dtype=np.int32)}))
-        t = _bought(self).join(column, 'id').group_by(['user_id', 'column']).aggregate(n=lambda t: t.count()).execute()
-        row = self.users.get_indexer(t['user_id'])
-        at, here = t['column'].to_numpy(), row >= 0
-        found = sparse.coo_array((t['n'].to_numpy(np.int64)[here], (row[here], at[here])), shape=(len(self.users), len(ids))).tocsr()
+        t = _bought(self).join(_numbered('user_id', self.users, 'row'), 'user_id').join(_numbered('id', ids, 'column'), 'id')
+        t = t.group_by(['row', 'column']).aggregate(n=lambda t: t.count()).to_pyarrow()
+        row, column, n = (t[c].to_numpy() for c in ('row', 'column', 'n'))
+        found = sparse.coo_array((n, (row, column)), shape=(len(self.users), len(ids))).tocsr()
         found.sort_indices()
         return found
 
 # %% ../../nbs/data/04d_baskets.ipynb #d92b6a37
+def _numbered(name, ids, number): return ibis.memtable(pd.DataFrame({name: np.asarray(ids), number: np.arange(len(ids), dtype=np.int32)}))
+
 def _bought(baskets):
     t = paid_before(baskets.events, baskets.cutoff)
     return t.filter(t.event == baskets.events.purchase).select('user_id', id=id_text(t.item_id)).filter(lambda t: t.id.notnull())
