@@ -16,7 +16,7 @@ import typer
 LOG = Annotated[str, typer.Argument(metavar='EVENTS', help="The log: path, glob or folder of Parquet or CSV files, one row an event.", show_default=False)]
 USER = Annotated[str, typer.Option(help='Column with the user.')]
 TIME = Annotated[str, typer.Option(help='Column with the time: dates, or time stamps with or without a zone.')]
-VALUE = Annotated[str, typer.Option(help="Column with the money, or a formula of columns such as 'Quantity * Price'. Returns are negative.")]
+VALUE = Annotated[str, typer.Option(help="Column with the money, or a formula of columns such as 'Quantity * Price'. Returns are negative. A row whose amount is no number is set aside; where more than 5 % are not, the column is refused.")]
 EVENT = Annotated[Optional[str], typer.Option(help='Column with the kind of event. Without it a line with a value of at least 0 is a purchase, and a negative one a return.')]
 ITEM = Annotated[Optional[str], typer.Option(help='Column with the product.')]
 ORDER = Annotated[Optional[str], typer.Option(help='Column with the order.')]
