@@ -157,3 +157,39 @@ def test_rows_set_aside_go_with_their_run(tmp_path):
         assert (tmp_path/'t'/'quarantine.parquet').exists()
         ulv('backtest', tmp_path/'log.parquet', *how, '--origins', origins)
         assert not (tmp_path/'t'/'quarantine.parquet').exists()
+
+PLANS = pd.DataFrame({'user_id': sorted(set(LOG['user_id'])), 'plan': ['gold', 'free', 'none']*100, 'age': np.arange(300) % 60 + 20.})
+
+def test_what_is_known_of_users_is_given_in_a_file(tmp_path):
+    "The forecast is that of the same table in Python; the bundle knows that there was one, and holds no row of it."
+    from ulv_jax.data.events import read_events
+    from ulv_jax.data.snapshots import snapshot, training_snapshots
+    from ulv_jax.models.base import make_forecaster
+    log, rich = LOG.rename(columns={'user_id': 'Kunde'}), LOG['user_id'].map(PLANS.set_index('user_id')['plan'].eq('gold') * 4. + 1)
+    log.assign(value=log['value'] * rich).to_parquet(tmp_path/'log.parquet')
+    PLANS.rename(columns={'user_id': 'Kunde'}).iloc[10:].to_csv(tmp_path/'users.csv', index=False), PLANS.iloc[10:].to_parquet(tmp_path/'users.parquet')
+    told = ['--user-col', 'Kunde', '--attributes', tmp_path/'users.csv']
+    assert 'Attributes of 290 of 300 users of the log: plan, age.' in fit(tmp_path/'log.parquet', tmp_path/'b', *told, '--anyway', model='lightgbm')
+    events = read_events(tmp_path/'log.parquet', user_col='Kunde', attributes=PLANS.iloc[10:])
+    model, now = make_forecaster('lightgbm').fit(training_snapshots(events, END, '91D')), snapshot(events, END, '91D', labels=False)
+    assert {'plan', 'age'} <= set(now.attributes) and now.attributes['plan'].isna().sum() == 10
+    expected = model.predict(now)
+    predict = lambda out, *options, code=0: ulv('predict', tmp_path/'log.parquet', '--bundle', tmp_path/'b', '--cutoff', f'{END:%Y-%m-%d}', '--out', tmp_path/out, *options, code=code)
+    for name in ('users.csv', 'users.parquet'):   # the user by the log's name, and by the library's
+        assert 'Attributes of 290 of 300' in predict('f.parquet', '--attributes', tmp_path/name)
+        pd.testing.assert_frame_equal(pd.read_parquet(tmp_path/'f.parquet'), expected, check_index_type=False)
+    predict('parts', '--attributes', tmp_path/'users.csv')
+    np.testing.assert_allclose(pd.read_parquet(tmp_path/'parts')['ulv'].sort_index(), expected['ulv'].sort_index(), rtol=1e-5)
+    for out in ('none.csv', 'none'): assert "learnt from attributes that this log has not: 'plan', 'age'; give their table with --attributes" in predict(out, code=2)
+    assert not any(word in file.read_text(errors='ignore') for file in (tmp_path/'b').rglob('*.json') for word in ('C250', 'users.csv'))
+    backtest = lambda *options: (ulv('backtest', tmp_path/'log.parquet', '--user-col', 'Kunde', '--cutoff', '2025-03-01', '--horizon', '91D', '--models', 'lightgbm', '--quiet', '--out', tmp_path/'t', *options), pd.read_parquet(tmp_path/'t'/'predictions.parquet')['ulv'])
+    (said, with_plan), (_, without) = backtest('--attributes', tmp_path/'users.csv'), backtest()
+    assert 'Attributes of 290 of 300' in said and len(with_plan) == len(without) and (with_plan != without).any()
+
+@pytest.mark.parametrize('table, words', [(PLANS.rename(columns={'user_id': 'member'}), "has no column 'user_id', as the user is called in the log: its columns are 'member', 'plan', 'age'"),
+                                          (pd.concat([PLANS, PLANS.head(2)]), "2 users stand more than once in --attributes"), (PLANS.assign(user_id=range(300)), 'users are numbers in the table of attributes'),
+                                          (PLANS.assign(user_id='X' + PLANS['user_id']), 'none of the 300 users of the log stands in the table of attributes')])
+def test_a_table_of_users_that_cannot_be_used(table, words, tmp_path):
+    LOG.to_parquet(tmp_path/'log.parquet')
+    table.to_csv(tmp_path/'users.csv', index=False)
+    assert words in fit(tmp_path/'log.parquet', tmp_path/'b', '--attributes', tmp_path/'users.csv', code=2) and not (tmp_path/'b').exists()

@@ -91,6 +91,39 @@ def test_the_quality_names_a_date_that_does_not_fit(place):
     assert 'time not as the format: 1 rows' in said and 'set aside before' not in said
     assert pd.read_parquet(place/'february'/'quarantine.parquet')['time_text'].tolist() == ['31.02.2024']
 
+WORDS = {3: 'k.A.', 5: '-', 9: '12,50 EUR??', 11: 'k.A.'}
+
+def test_amounts_that_are_no_numbers_are_set_aside(place):
+    words = PLAIN.assign(Betrag=[WORDS.get(i, str(v)) for i, v in enumerate(PLAIN['Betrag'])])
+    words.to_csv(place/'words.csv', index=False)
+    words.to_parquet(place/'words.parquet')
+    GERMAN.assign(Betrag=words['Betrag'].where(words.index.isin(WORDS), GERMAN['Betrag'])).to_csv(place/'worte.csv', index=False, sep=';')
+    PLAIN.drop(index=[*WORDS]).to_csv(place/'without.csv', index=False)
+    run = lambda file, *how: ulv('backtest', place/file, *NAMES, *how, '--cutoff', '2024-10-01', '--horizon', '60D', '--models', 'persistence_rate', '--quiet', '--out', place/f'{file}-out')
+    run('without.csv')
+    for file, how in (('words.csv', ()), ('words.parquet', ()), ('worte.csv', WRITTEN), ('words.csv', ['--clean'])):
+        assert 'rows set aside 4 (amount is no number 4)' in (said := run(file, *how)).replace(' at reading', ''), said
+        aside = pd.read_parquet(place/f'{file}-out'/'quarantine.parquet')
+        assert sorted(aside['amount_text']) == sorted(WORDS.values()) and aside['value'].isna().all() and set(aside['reason']) == {'amount is no number'}
+        told = {r['rule']: r for r in json.loads((place/f'{file}-out'/'quality.json').read_text())}['amount is no number']
+        assert told['rows'] == 4 and 'k.A.' in told['examples']
+        pd.testing.assert_frame_equal(*(pd.read_parquet(place/f'{name}-out'/'predictions.parquet') for name in ('without.csv', file)))   # as if the rows were not there
+    assert 'amount is no number: 4 rows' in ulv('quality', place/'words.csv', *NAMES)
+
+def test_a_bundle_reads_words_among_amounts_of_another_month(place):
+    ulv('fit', place/'plain.csv', *NAMES, '--horizon', '60D', '--model', 'persistence_rate', '--anyway', '--out', place/'month')
+    PLAIN.assign(Betrag=[WORDS.get(i, str(v)) for i, v in enumerate(PLAIN['Betrag'])]).to_csv(place/'later.csv', index=False)
+    for out in ('later.parquet', 'later-parts'): assert 'amount is no number 4' in ulv('predict', place/'later.csv', '--bundle', place/'month', '--out', place/out)
+
+def test_more_words_than_a_twentieth_are_refused(place):
+    many = PLAIN.assign(Betrag=['k.A.' if i % 19 == 0 else str(v) for i, v in enumerate(PLAIN['Betrag'])])
+    many.to_csv(place/'many.csv', index=False)
+    n = (many['Betrag'] == 'k.A.').sum()
+    said = ulv('fit', place/'many.csv', *NAMES, '--horizon', '60D', '--model', 'mean', '--out', place/'none', code=2)
+    assert f"{n} of {len(many)} values in column 'Betrag' are no numbers, first 'k.A.': that is {100*n/len(many):.3g} % of the amounts, and no more than 5 % are set aside" in said
+    PLAIN.assign(Betrag=[f'{v:,.2f}' for v in PLAIN['Betrag'].where(PLAIN.index % 50 == 0, 9.5)]).to_csv(place/'large.csv', index=False)   # only large amounts have thousands
+    assert 'say that the point is the decimal sign, with --decimal .' in ulv('fit', place/'large.csv', *NAMES, '--horizon', '60D', '--model', 'mean', '--out', place/'none', code=2) and not (place/'none').exists()
+
 OFFICE = {'euro.csv': lambda v: f'{v} €', 'behind.csv': lambda v: f'{v[1:]}-' if v[0] == '-' else v, 'typeset.csv': lambda v: v.replace('-', '\u2212').replace('.', '\u00a0')}
 
 @pytest.mark.parametrize('file', OFFICE)

@@ -9,7 +9,7 @@ __all__ = ['backtest_command']
 from pathlib import Path
 from typing import Annotated
 import typer
-from .options import (COST, CLEAN, CURRENCY, CURRENCY_COL, CUTOFF, DATES, DECIMAL, EVENT, EVERY, HORIZONS, ITEM, KIND, LOG, ORDER, ORIGINS, PAST,
+from .options import (ATTRIBUTES, COST, CLEAN, CURRENCY, CURRENCY_COL, CUTOFF, DATES, DECIMAL, EVENT, EVERY, HORIZONS, ITEM, KIND, LOG, ORDER, ORIGINS, PAST,
     PURCHASE, QUIET, REFIT, SEED, SEEDS, SEP, SET, TIME, USER, VALUE, WINDOW, ZONE, _Stopped, _check_written, _columns, _folder, _left_out, _open, _say)
 from .settings import _settings_of
 
@@ -145,7 +145,7 @@ def backtest_command(
     out:Annotated[str, typer.Option(help='Folder for the results.', show_default=False)],
     user_col:USER='user_id', time_col:TIME='timestamp', value_col:VALUE='value', event_col:EVENT=None, item_col:ITEM=None, order_col:ORDER=None,
     cost_col:COST=None, currency_col:CURRENCY_COL=None, time_zone:ZONE=None, sep:SEP=None, decimal:DECIMAL=None, date_format:DATES=None,
-    purchase:PURCHASE='purchase', value_kind:KIND='net', currency:CURRENCY=None,
+    purchase:PURCHASE='purchase', value_kind:KIND='net', currency:CURRENCY=None, attributes:ATTRIBUTES=None,
     models:Annotated[str, typer.Option(help="Names of models with commas between them, or 'default'. The verdict over several dates judges the ensemble where it is among them, otherwise the first, and says so; of the others it says what each is better and worse in.")]='default', seed:SEED=0, quiet:QUIET=False,
     origins:ORIGINS=1, every:EVERY=None, seeds:SEEDS=1, kind:PAST='expanding', window:WINDOW=None, refit:REFIT=True, given:SET=None, cleaned:CLEAN=False):
     """Judge every model on a log whose future is known.
@@ -163,7 +163,7 @@ def backtest_command(
     out, settings = _folder(out), _settings_of(chosen := _models(models), given)
     columns = _columns(user_col, time_col, value_col, event_col, item_col, order_col, cost_col, currency_col, time_zone, sep, decimal, date_format)
     _check_written(events, columns, sep, decimal, date_format)
-    log = _open(events, columns, purchase, value_kind, currency, cleaned)
+    log = _open(events, columns, purchase, value_kind, currency, cleaned, attributes)
     if _is_rolling(horizon, seeds, origins, kind): return _roll(log, cutoff, horizon, out, origins, every, kind, window, not quiet, Path(events).name, models=chosen, seeds=range(seed, seed + seeds), refit=refit, settings=settings)
     result = backtest(log, cutoff, horizon[0], chosen, seed, progress=not quiet, title=Path(events).name, settings=settings)
     _write_all(result, log, out)

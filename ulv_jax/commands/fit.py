@@ -10,8 +10,8 @@ import shlex, sys
 from pathlib import Path
 from typing import Annotated, Optional
 import typer
-from .options import (ANYWAY, CLEAN, COST, CURRENCY, CURRENCY_COL, DATES, DECIMAL, END, EVENT, HORIZON, ITEM, KIND, LOG, ORDER, PURCHASE, SEED, SEP, SET,
-    TIME, USER, VALUE, ZONE, _Stopped, _check_written, _columns, _folder, _glance, _left_out, _open, _say)
+from .options import (ANYWAY, ATTRIBUTES, CLEAN, COST, CURRENCY, CURRENCY_COL, DATES, DECIMAL, END, EVENT, HORIZON, ITEM, KIND, LOG, ORDER, PURCHASE, SEED, SEP, SET,
+    TIME, USER, VALUE, ZONE, _Stopped, _attributes, _check_written, _columns, _folder, _glance, _left_out, _open, _say)
 from .settings import _forecaster
 
 # %% ../../nbs/commands/03_fit.ipynb #ca79c1ea
@@ -75,14 +75,14 @@ def fit_command(
     out:Annotated[str, typer.Option(help='Folder for the bundle.', show_default=False)],
     user_col:USER='user_id', time_col:TIME='timestamp', value_col:VALUE='value', event_col:EVENT=None, item_col:ITEM=None, order_col:ORDER=None,
     cost_col:COST=None, currency_col:CURRENCY_COL=None, time_zone:ZONE=None, sep:SEP=None, decimal:DECIMAL=None, date_format:DATES=None,
-    purchase:PURCHASE='purchase', value_kind:KIND='net', currency:CURRENCY=None, cutoff:END=None, cleaned:CLEAN=False, anyway:ANYWAY=False,
+    purchase:PURCHASE='purchase', value_kind:KIND='net', currency:CURRENCY=None, attributes:ATTRIBUTES=None, cutoff:END=None, cleaned:CLEAN=False, anyway:ANYWAY=False,
     model:Annotated[str, typer.Option(help='Name of the model.')]='ensemble', given:SET=None, seed:SEED=0,
     checkpoint:Annotated[Optional[str], typer.Option(help="Folder for the state of a network while it learns, or for the members of an ensemble that are finished: after Ctrl-C the same command goes on from there. Default: the folder of --out with '-unfinished' behind its name.", show_default=False)]=None):
     """Fit one model on everything known before the cutoff, and write a bundle.
 
     First it says whether there is enough in the log. If there is not, a model that learns from it is refused, unless you say **--anyway**; the model `prior` is fitted to no log, and is not refused.
 
-    The bundle is a folder of JSON and safetensors: the model, the names of the columns, the value contract, versions, a fingerprint of the log, and whether there was enough in it. It holds no user's rows, and opening it runs no code. `ulv predict` uses it.
+    The bundle is a folder of JSON and safetensors: the model, the names of the columns, the value contract, versions, a fingerprint of the log, and whether there was enough in it. It holds no user's rows, nor what **--attributes** says of them, and opening it runs no code. `ulv predict` uses it.
 
     A network that is stopped by Ctrl-C goes on after its last whole epoch when the same command is given again, and an ensemble after the last member that was finished; both end as if they had not been stopped.
 
@@ -92,7 +92,7 @@ def fit_command(
     out, columns = _folder(out), _columns(user_col, time_col, value_col, event_col, item_col, order_col, cost_col, currency_col, time_zone, sep, decimal, date_format)
     state = _state_folder(fresh := _forecaster(model, seed, given), checkpoint, out)
     _check_written(events, columns, sep, decimal, date_format)
-    log = _open(events, columns, purchase, value_kind, currency, cleaned)
+    log = _open(events, columns, purchase, value_kind, currency, cleaned, attributes)
     enough = _enough(log, at := _cutoff(log, cutoff), horizon, fresh, anyway)
     fitted = _fit_or_say(log, at, horizon, fresh, state)
     write_bundle(fitted, columns, log, out, cutoff=at, enough=enough)
@@ -127,9 +127,9 @@ def _far(bundle, horizon):
     times = horizon.total_seconds()/86400 / bundle.about['horizon_days']
     return [f'{horizon.days} days are {times:.1f} times the {bundle.about["horizon_days"]:g} that the model was fitted for: beyond those neither level nor interval has been held to an outcome'] if times > 2 and hasattr(bundle.model, 'interval_') else []   # the prior has none, and is asked anew
 
-def _predict_parts(b, events, out, cutoff, horizon, cleaned):
+def _predict_parts(b, log, out, cutoff, horizon):
     from ulv_jax.serving.scoring import plan_scoring, write_parts
-    scoring = plan_scoring(b, _glance(b.read(events, cleaned)), cutoff=cutoff, horizon=horizon, cleaned=False)   # it was said how
+    scoring = plan_scoring(b, log, cutoff=cutoff, horizon=horizon, cleaned=False)   # it was said how
     write_parts(scoring, _folder(out))
     for line in [*b.remembers(), *b.surprises(scoring.events), *_without(scoring.events, scoring.cutoff, scoring.customers), *_far(b, scoring.horizon)]: typer.echo(line)
     typer.echo(f'{scoring.customers} customers, {scoring.horizon.days} days from {scoring.cutoff:%Y-%m-%d}; written: {len(scoring)} parts in {out}')
@@ -139,12 +139,12 @@ def predict_command(
     events:LOG,
     bundle:Annotated[str, typer.Option(help='Folder that `ulv fit` wrote.', show_default=False)],
     out:Annotated[str, typer.Option(help='File for the forecasts, .parquet or .csv; or a folder, without an ending: then the forecasts are made and written in parts, for logs of any size, and a run that was stopped goes on.', show_default=False)],
-    cutoff:END=None, sep:SEP=None, decimal:DECIMAL=None, date_format:DATES=None,
+    attributes:ATTRIBUTES=None, cutoff:END=None, sep:SEP=None, decimal:DECIMAL=None, date_format:DATES=None,
     horizon:Annotated[Optional[str], typer.Option(help="How far to forecast, in days. Default: the horizon of the bundle.", show_default=False)]=None,
     cleaned:Annotated[Optional[bool], typer.Option('--clean/--no-clean', help='Clean the log by the quality rules first, or not. Default: as the log of the fit was.', show_default=False)]=None):
     """Forecast every customer of a log, each user with a purchase before the cutoff, with a fitted bundle.
 
-    The log is read with the column names, the form of numbers and dates, and the value contract that the bundle holds; **--sep**, **--decimal** and **--date-format** are for a log that is written otherwise than that of the fit. It is cleaned if the log of the fit was. The command says whether there was enough when the model was fitted, and, where it writes a file, whether there is now. One row a customer: expected value over the horizon, a 90 % interval, and what else the model knows; a column it knows nothing of is empty.
+    The log is read with the column names, the form of numbers and dates, and the value contract that the bundle holds; **--sep**, **--decimal** and **--date-format** are for a log that is written otherwise than that of the fit. A model that learnt from **--attributes** needs them here, too. It is cleaned if the log of the fit was. The command says whether there was enough when the model was fitted, and, where it writes a file, whether there is now. One row a customer: expected value over the horizon, a 90 % interval, and what else the model knows; a column it knows nothing of is empty.
 
     Example: `ulv predict events.parquet --bundle my-bundle --out forecasts.csv`
     """
@@ -155,8 +155,9 @@ def predict_command(
     if Path(out).suffix: _check_table_name(out)
     b = _written(read_bundle(bundle), sep=sep, decimal=decimal, date_format=date_format)
     _check_written(events, b.columns, sep, decimal, date_format)
-    if not Path(out).suffix: return _predict_parts(b, events, out, cutoff, horizon, cleaned)
-    check_own_columns(b, log := _glance(b.read(events, cleaned)))
+    log = _glance(b.read(events, cleaned, _attributes(attributes, b.columns.user)))
+    if not Path(out).suffix: return _predict_parts(b, log, out, cutoff, horizon)
+    check_own_columns(b, log)
     now = snapshot(log, _cutoff(log, cutoff), horizon or f'{b.about["horizon_days"]}D', labels=False, max_length=steps_wanted(b.model))
     _write_table(b.model.predict(now), out)
     for line in [*(told := in_short(sufficiency(log, now.cutoff, now.horizon).to_dict())), *b.remembers(told), *b.surprises(log), *_without(log, now.cutoff, len(now)), *_far(b, now.horizon)]: typer.echo(line)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['LOG', 'USER', 'TIME', 'VALUE', 'EVENT', 'ITEM', 'ORDER', 'PURCHASE', 'KIND', 'COST', 'CURRENCY_COL', 'ZONE',
            'CURRENCY', 'CUTOFF', 'END', 'HORIZON', 'SEED', 'ORIGINS', 'EVERY', 'SET', 'QUIET', 'CLEAN', 'ANYWAY', 'SEP',
-           'DECIMAL', 'DATES', 'HORIZONS', 'SEEDS', 'PAST', 'WINDOW', 'REFIT']
+           'DECIMAL', 'DATES', 'ATTRIBUTES', 'HORIZONS', 'SEEDS', 'PAST', 'WINDOW', 'REFIT']
 
 # %% ../../nbs/commands/00_options.ipynb #041a1445
 from pathlib import Path
@@ -16,7 +16,7 @@ import typer
 LOG = Annotated[str, typer.Argument(metavar='EVENTS', help="The log: path, glob or folder of Parquet or CSV files, one row an event.", show_default=False)]
 USER = Annotated[str, typer.Option(help='Column with the user.')]
 TIME = Annotated[str, typer.Option(help='Column with the time: dates, or time stamps with or without a zone.')]
-VALUE = Annotated[str, typer.Option(help="Column with the money, or a formula of columns such as 'Quantity * Price'. Returns are negative.")]
+VALUE = Annotated[str, typer.Option(help="Column with the money, or a formula of columns such as 'Quantity * Price'. Returns are negative. A row whose amount is no number is set aside; where more than 5 % are not, the column is refused.")]
 EVENT = Annotated[Optional[str], typer.Option(help='Column with the kind of event. Without it a line with a value of at least 0 is a purchase, and a negative one a return.')]
 ITEM = Annotated[Optional[str], typer.Option(help='Column with the product.')]
 ORDER = Annotated[Optional[str], typer.Option(help='Column with the order.')]
@@ -43,6 +43,8 @@ ANYWAY = Annotated[bool, typer.Option('--anyway', help='Fit even if there is not
 SEP = Annotated[Optional[str], typer.Option(help="What stands between the columns of a CSV, as ';', or the word tab. Default: found out.", show_default=False)]
 DECIMAL = Annotated[Optional[str], typer.Option(help="The decimal sign: ',' where 1.234,50 is written; the other sign then parts the thousands.", show_default=False)]
 DATES = Annotated[Optional[str], typer.Option(help="How times are written that are not as 2025-12-31: '%d.%m.%Y' for 31.12.2025, '%d.%m.%Y %H:%M' with the time of day. A row that does not fit is set aside; where more than 5 % do not, the format is refused.", show_default=False)]
+ATTRIBUTES = Annotated[Optional[str], typer.Option(metavar='FILE', help='What is known of users beside the log, CSV or Parquet, one row a user: the user in a column named as in the log (or user_id), then a column each, such as country or plan. With a column valid_from several rows a user, each holding from its date on. Read by lightgbm, by networks with static=true, and by covariates that are named.', show_default=False)]
+
 
 # %% ../../nbs/commands/00_options.ipynb #73bed4ef
 HORIZONS = Annotated[list[str], typer.Option('--horizon', help='How far to forecast, in days, as 181D. Given more than once, each is judged.', show_default=False)]
@@ -51,16 +53,55 @@ PAST = Annotated[str, typer.Option('--kind', help='What a date may look back on:
 WINDOW = Annotated[Optional[str], typer.Option(help='Length of the past that a sliding date sees, in days, as 365D. Default: the longest horizon.', show_default=False)]
 REFIT = Annotated[bool, typer.Option('--refit/--no-refit', help='Fit at every date, or at the oldest only: how fast does a model age?')]
 
+# %% ../../nbs/commands/00_options.ipynb #0fc9c2d2
+def _attributes(file, user):
+    "The table of users in a file, the user in `user_id`; None where no file is given."
+    if not file: return None
+    from ulv_jax.data.source import open_table
+    table = open_table(file).to_pandas()
+    return table.rename(columns={_user_in(table, file, user): 'user_id'}).pipe(_one_row_each, file)
+
+def _user_in(table, file, user):
+    "The one column with the user."
+    from ulv_jax.data.errors import DataError
+    found = [c for c in dict.fromkeys((user, 'user_id')) if c in table]
+    if len(found) == 1: return found[0]
+    if found: raise DataError(f"--attributes '{file}' has the columns '{user}' and 'user_id', and which of them is the user cannot be told: leave one out")
+    raise DataError(f"--attributes '{file}' has no column '{user}', as the user is called in the log: its columns are {', '.join(map(repr, table.columns[:8]))}; rename the one with the user")
+
+
+# %% ../../nbs/commands/00_options.ipynb #55c16310
+def _one_row_each(table, file):
+    "The table, or DataError where a row is nobody's, or two are one user's and nothing says when each holds."
+    from ulv_jax.data.errors import DataError
+    lost, twice = table['user_id'].isna(), table.loc[table['user_id'].duplicated(), 'user_id']
+    if set(table) <= {'user_id', 'valid_from'}: raise DataError(f"--attributes '{file}' says nothing of the users: it needs a column more")
+    if lost.any(): raise DataError(f"{lost.sum():,} of {len(table):,} rows of --attributes '{file}' have no user: fill it in, or leave those rows out")
+    if len(twice) and 'valid_from' not in table: raise DataError(f"{twice.nunique():,} users stand more than once in --attributes '{file}', first {twice.tolist()[0]!r}: keep one row each, or say from when each row holds in a column 'valid_from'")
+    return table
+
+def _known(log):
+    "A line on how many users of a log its table of attributes knows; DataError where it knows nobody."
+    if log.attributes is None: return []
+    import pandas as pd
+    from ulv_jax.data.errors import DataError
+    from ulv_jax.data.table import attributes_at
+    users, given = pd.Index(log.table.select('user_id').distinct().to_pandas()['user_id']), log.attributes['user_id']
+    found = attributes_at(log.attributes, log.last, users, log.time_zone)   # refuses what cannot be used
+    if not (n := users.isin(given).sum()): raise DataError(f"none of the {len(users):,} users of the log stands in the table of attributes: there they are as {given.tolist()[0]!r}, in the log as {min(users.tolist())!r}; is it the table of this log?" if len(given) else 'the table of attributes has no rows')
+    return [f"Attributes of {n:,} of {len(users):,} users of the log: {', '.join(found)}."]
+
+
 # %% ../../nbs/commands/00_options.ipynb #80778268
-def _read(events, columns, purchase, kind, currency):
+def _read(events, columns, purchase, kind, currency, attributes=None):
     from ulv_jax.data.columns import arguments
     from ulv_jax.data.events import read_events
     from ulv_jax.data.value import Value
-    return read_events(events, **arguments(columns), purchase=purchase, value=Value(kind, currency))
+    return read_events(events, **arguments(columns), attributes=_attributes(attributes, columns.user), purchase=purchase, value=Value(kind, currency))
 
-def _open(events, columns, purchase, kind, currency, cleaned):
+def _open(events, columns, purchase, kind, currency, cleaned, attributes=None):
     "The log, cleaned if asked for; what was set aside, or would be, is said in a line."
-    log = _read(events, columns, purchase, kind, currency)
+    log = _read(events, columns, purchase, kind, currency, attributes)
     return _glance(_clean(log) if cleaned else log)
 
 def _clean(log):
@@ -70,8 +111,11 @@ def _clean(log):
 def _glance(log):
     from ulv_jax.data.glance import at_a_glance
     typer.echo(at_a_glance(log))
+    for line in _known(log): typer.echo(line)
     return log
 
+
+# %% ../../nbs/commands/00_options.ipynb #9a9c9d42
 def _folder(out):
     from ulv_jax.data.errors import DataError
     if Path(out).exists() and not Path(out).is_dir(): raise DataError(f"'{out}' is a file: --out must name a folder")
@@ -80,6 +124,7 @@ def _folder(out):
 def _columns(user, time, value, event, item, order, cost, currency, zone, *written):
     from ulv_jax.data.columns import Columns
     return Columns(user, time, value, event, item, order, cost=cost, currency=currency, time_zone=zone, **dict(zip(('sep', 'decimal', 'date_format'), written)))
+
 
 # %% ../../nbs/commands/00_options.ipynb #ed4acf4c
 def _schemas(events):

@@ -116,7 +116,7 @@ def _matched(encoder, given):
     if not encoder.attributes: return []
     names = [a.name for a in encoder.attributes]
     missing = names if given is None else [n for n in names if n not in given]
-    if missing: raise DataError(f"the model learnt from attributes that this log has not: {', '.join(map(repr, missing))}; give the table to read_events(attributes=...)")
+    if missing: raise DataError(f"the model learnt from attributes that this log has not: {', '.join(map(repr, missing))}; give their table with --attributes, in Python with read_events(..., attributes=table)")
     for a in encoder.attributes:
         x = given[a.name]
         if a.kind == 'number' and x.notna().any() and not pd.api.types.is_numeric_dtype(x): raise DataError(f"attribute '{a.name}' was a number when the model learnt, and now it is text, first {x.dropna().iloc[0]!r}: make it a number")

@@ -13,7 +13,7 @@ from html import escape
 import duckdb
 import ibis
 import pandas as pd
-from .columns import KINDS, LARGEST, NOBODY, REFUNDS, Columns, _number, _users, _values, check_columns, trimmed, used_columns, written_columns
+from .columns import KINDS, LARGEST, MISREAD, NOBODY, REFUNDS, Columns, _number, _users, _values, check_columns, misread, trimmed, used_columns, written_columns
 from .errors import DataError
 from .near import Kept, has_kind, kept_near, parted
 from .rows import Rows, span as sorted_span
@@ -33,15 +33,15 @@ def _more(table, columns):
 
 def _clean(text): return trimmed(text).lower().nullif('')
 
-def _odd_times(table, columns):
-    "A column more where some texts are no dates of the format: what stands there is kept with the row that is set aside."
-    odd = misfits(table, columns.time, columns.date_format)
-    return {} if odd is None else {'time_text': odd}
+def _odd_texts(table, columns):
+    "A column more where some texts are no dates of the format, or no amounts: what stands there is kept with the row that is set aside."
+    odd = {'time_text': misfits(table, columns.time, columns.date_format), 'amount_text': misread(table, columns)}
+    return {name: text for name, text in odd.items() if text is not None}
 
 def _canonical(table, columns, purchase, value, clean=_clean):
     price = _values(table, columns.value, columns.decimal)
     kind = clean(table[columns.event].cast('string')) if columns.event else (price < 0).ifelse('return', purchase).fill_null(purchase)
-    log = table.select(user_id=_users(table, columns.user), timestamp=_times(table, columns.time, columns.time_zone, columns.date_format), event=kind, value=price, **_more(table, columns), **_odd_times(table, columns))
+    log = table.select(user_id=_users(table, columns.user), timestamp=_times(table, columns.time, columns.time_zone, columns.date_format), event=kind, value=price, **_more(table, columns), **_odd_texts(table, columns))
     return log.mutate(price=log.value, value=log.value - log.cost) if columns.cost and value.kind == 'margin' else log
 
 # %% ../../nbs/data/02_events.ipynb #855d333c
@@ -52,6 +52,7 @@ def _lacks(t, purchase):
     cases = [(t.user_id.isnull(), 'no user'), (t.timestamp.isnull(), 'no time'), (t.event.isnull(), 'no kind of event'),
              ((t.event == purchase) & price_of(t).isnull(), 'purchase without a value')]
     if 'time_text' in t.columns: cases.insert(1, (t.time_text.notnull(), 'time not as the format'))
+    if 'amount_text' in t.columns: cases.insert(-1, (t.amount_text.notnull(), 'amount is no number'))
     if 'price' in t.columns: cases.append((_is_money(t, purchase) & t.cost.isnull(), 'no cost'))
     if 'currency' in t.columns: cases.append((_is_money(t, purchase) & t.currency.isnull(), 'no currency'))
     return cases
@@ -169,7 +170,7 @@ def _read(source, columns, attributes, value, purchase):
     kept, aside, rows = _log(source, columns, purchase, value)
     _check_purchases(kept, aside, rows, purchase, columns.event)
     value = _with_currency(value, kept, columns, purchase)
-    kept = kept.drop([c for c in ('currency', 'time_text') if c in kept.columns])
+    kept = kept.drop([c for c in ('currency', *MISREAD.values()) if c in kept.columns])
     attributes = attributes if attributes is None or isinstance(attributes, pd.DataFrame) else open_table(attributes).to_pandas()
     numbers = numbers_among_text(source[columns.user]) if isinstance(source, pd.DataFrame) else 0
     return Events(kept, aside, value, purchase, lambda: _quality(kept, aside, purchase, numbers), attributes=attributes, time_zone=columns.time_zone,
@@ -209,6 +210,7 @@ RULES = {'kept as they are': ('kept', 'usable rows'),
          'time not as the format': ('set aside', 'the date is written in another way: the row cannot be put before or after a cutoff'),
          'no time': ('set aside', 'cannot be put before or after a cutoff'),
          'no kind of event': ('set aside', 'neither a purchase nor behaviour'),
+         'amount is no number': ('set aside', 'what stands there cannot be read, and unknown is not zero'),
          'purchase without a value': ('set aside', 'the amount is unknown, and unknown is not zero'),
          'no cost': ('set aside', 'the margin is unknown, and unknown is not zero'),
          'no currency': ('set aside', 'an amount of unknown money is an unknown amount')}
@@ -234,6 +236,11 @@ def _odd(kept, purchase):
     return {rule: _first_of(*where, n=12 if rule == 'kind beyond the usual' else 3) for rule, where in found.items()}
 
 # %% ../../nbs/data/02_events.ipynb #02e5f006
+def _misread(aside):
+    "Rows and examples of what was set aside since a text was no date, or no number."
+    there = {rule: text for rule, text in MISREAD.items() if text in aside.columns}
+    return {rule: _first_of(aside.filter(aside.reason == rule)[text].value_counts(name='n'), text) for rule, text in there.items()}
+
 def _quality(kept, aside, purchase, numbers):
     counts = aside.reason.value_counts(name='n').execute().set_index('reason')['n']
     price, bought = price_of(kept), kept.event == purchase
@@ -241,7 +248,7 @@ def _quality(kept, aside, purchase, numbers):
     if 'price' in kept.columns: sums['return with a positive cost'] = ((price < 0) & (kept.cost > 0)).sum()
     told = kept.aggregate(**sums).execute().iloc[0].fillna(0).to_dict()
     told |= {'exact duplicates': kept.count().execute() - kept.distinct().count().execute(), 'user given as a number among texts': numbers}
-    odd = _odd(kept, purchase)
+    odd = _odd(kept, purchase) | _misread(aside)
     told |= {rule: n for rule, (n, _) in odd.items()}
-    rows = [(rule, int(told.get(rule, counts.get(rule, 0))), *what, odd.get(rule, (0, ''))[1]) for rule, what in RULES.items() if rule != 'time not as the format' or rule in counts]   # where a format was given
+    rows = [(rule, int(told.get(rule, counts.get(rule, 0))), *what, odd.get(rule, (0, ''))[1]) for rule, what in RULES.items() if rule not in MISREAD or rule in counts]   # nobody asks for these two where all is dates and numbers
     return pd.DataFrame(rows, columns=['rule', 'rows', 'outcome', 'why', 'examples'])

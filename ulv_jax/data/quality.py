@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 from ibis import selectors as s
 from .errors import DataError
-from .columns import KINDS, REFUNDS
+from .columns import KINDS, MISREAD, REFUNDS
 from .events import Events, span
 from .near import as_table, has_kind, kept_near
 from .features import exact_sum
@@ -81,9 +81,9 @@ def _counts(t, rules, others=()):
 # %% ../../nbs/data/09_quality.ipynb #07ecc0d4
 def _examples(t, k, rules, n=3):
     shown = [c for c in ('timestamp', 'user_id', 'order_id', 'item_id', 'value') if c in t.columns]
-    read = [c for c in ('time_text',) if c in t.columns]
-    rows = t.filter(_applies(t.hits, k, rules)).select('row', *shown, *read).order_by(['timestamp', 'row']).limit(n).execute()
-    if read: rows['timestamp'] = rows['timestamp'].astype(object).where(rows['timestamp'].notna(), rows['time_text'])   # what stands there
+    read = {c: text for c, text in zip(('timestamp', 'value'), MISREAD.values()) if text in t.columns}   # what stands there
+    rows = t.filter(_applies(t.hits, k, rules)).select('row', *shown, *read.values()).order_by(['timestamp', 'row']).limit(n).execute()
+    for c, text in read.items(): rows[c] = rows[c].astype(object).where(rows[text].isna(), rows[text])
     return '; '.join(' '.join(_short(v) for v in row) for row in rows[shown].itertuples(index=False))
 
 def _short(v):
@@ -193,7 +193,7 @@ def set_aside(
     report:Quality,
 ) -> ibis.Table: # columns of the log, and the `reason`
     "The rows that the rules set aside."
-    told = [c for c in ('time_text',) if c in report.judged.columns]   # of a time that could not be read
+    told = [c for c in MISREAD.values() if c in report.judged.columns]   # of times and amounts that could not be read
     return _margin(report.judged.filter(report.judged.outcome == 'set aside')).select(*report.events.table.columns, *told, reason='rule')
 
 def _margin(t):

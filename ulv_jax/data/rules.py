@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from .errors import DataError
-from .columns import NOBODY, REFUNDS, spelt, trimmed
+from .columns import MISREAD, NOBODY, REFUNDS, spelt, trimmed
 from .times import EARLIEST, tomorrow
 from .value import price_of
 
@@ -81,7 +81,7 @@ REPAIRS = (
 def _all_rows(events, some=None):
     "Rows kept, or some of them with their number, and those set aside by `read_events`, numbered after them, in one table."
     if some is None: some = events.table.mutate(row=ibis.row_number())
-    more = ('reason', 'time_text')[:1 + ('time_text' in events.aside.columns)]   # what stood where a date should be
+    more = ('reason', *(c for c in MISREAD.values() if c in events.aside.columns))   # what stood where a date or an amount should be
     aside = events.aside.select(*events.table.columns, *more).mutate(row=events.n_rows + ibis.row_number())
     kept = some.mutate(**dict.fromkeys(more, ibis.null('string'))).select(aside.columns)
     return (kept.union(aside) if events.n_rows else aside).mutate(value=price_of, delivered_value=price_of)   # a row is judged by what was paid
@@ -241,6 +241,7 @@ SET_ASIDE = (
     Rule('time not as the format', 'set aside', 'the date is written in another way: cannot be put before or after a cutoff', _reason('time not as the format')),
     Rule('no time', 'set aside', 'cannot be put before or after a cutoff', _reason('no time')),
     Rule('no kind of event', 'set aside', 'neither a purchase nor behaviour', _reason('no kind of event')),
+    Rule('amount is no number', 'set aside', 'what stands there cannot be read, and unknown is not zero', _reason('amount is no number')),
     Rule('purchase without a value', 'set aside', 'the amount is unknown, and unknown is not zero', _reason('purchase without a value')),
     Rule('no cost', 'set aside', 'the margin is unknown, and unknown is not zero', _reason('no cost')),
     Rule('no currency', 'set aside', 'an amount of unknown money is an unknown amount', _reason('no currency')),

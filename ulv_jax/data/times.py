@@ -12,7 +12,7 @@ import duckdb
 import ibis
 import numpy as np
 import pandas as pd
-from .columns import _first, trimmed
+from .columns import MANY, _first, trimmed
 from .errors import DataError, nearest
 from .source import connect
 
@@ -105,7 +105,7 @@ def _by_format(table, name, date_format):
 
 
 # %% ../../nbs/data/01c_times.ipynb #a50b19f9
-MANY, HANDFUL = .05, 3   # a larger share, of more rows than these, says that the format is wrong
+HANDFUL = 3   # so many rows may be wrong in a short log; of more, a larger share than MANY says that the format is
 
 def _exchanged(date_format): return re.sub('%(-?)([dm])', lambda sign: f"%{sign[1]}{'m' if sign[2] == 'd' else 'd'}", date_format)
 

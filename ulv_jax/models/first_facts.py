@@ -33,7 +33,7 @@ def possible_facts(snapshot) -> pd.DataFrame: # index `user`; float, or text of 
     return there.assign(**{c: there[c].astype('Int64').astype('string') for c in NAMED if c in there})
 
 # %% ../../nbs/models/13c_first_facts.ipynb #3f5ba621
-ELSEWHERE = 'what another table knows of customers comes in through Python, read_events(..., attributes=table): a command reads the log alone'
+ELSEWHERE = 'what another table knows of customers is given with it: --attributes FILE, in Python read_events(..., attributes=table)'
 
 def fact(
     facts:pd.DataFrame,   # from `possible_facts`

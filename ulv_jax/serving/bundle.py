@@ -47,13 +47,14 @@ def _surprises(bundle, events):
     return _otherwise_cleaned(bundle, events) + [f"the model has never seen events of the kind '{k}' ({n:,} rows): they count as another kind; fit again to learn from them" for k, n in new.items()]
 
 # %% ../../nbs/serving/00_bundle.ipynb #e63b10a8
-def _read_like(bundle, log, cleaned):
+def _read_like(bundle, log, cleaned, attributes):
     then = bundle.about.get('cleaned')   # bundles of before do not say
     if isinstance(log, Events):
+        if attributes is not None: raise DataError('this log has been read: give what is known of its users to read_events(attributes=...)')
         if then and not log.cleaned and cleaned is None: raise DataError('the model was fitted on a cleaned log, and this one is not: give clean(events), or say that it is meant, with cleaned=False')
         return clean(log) if cleaned and not log.cleaned else log
     if then == 'own' and cleaned is None: raise DataError('the model was fitted on a log that was cleaned by rules of its own, which no bundle holds: clean this one in Python in the same way, or say --clean (the usual rules) or --no-clean')
-    events = read_events(log, **bundle.read_kwargs())
+    events = read_events(log, **bundle.read_kwargs(), attributes=attributes)
     return clean(events) if (then if cleaned is None else cleaned) else events
 
 def _otherwise_cleaned(bundle, events):
@@ -77,7 +78,7 @@ class Bundle:
 
     def surprises(self, events:Events) -> list: return _surprises(self, events)
     def remembers(self, now:list=()) -> list: return _remembers(self, now)
-    def read(self, log, cleaned:bool|None=None) -> Events: return _read_like(self, log, cleaned)   # None: as the log of the fit
+    def read(self, log, cleaned:bool|None=None, attributes=None) -> Events: return _read_like(self, log, cleaned, attributes)   # cleaned None: as the log of the fit
 
 # %% ../../nbs/serving/00_bundle.ipynb #78fd4ed5
 PACKAGES = ('jax', 'flax', 'optax', 'numpy', 'pandas', 'ibis-framework')
