@@ -20,31 +20,37 @@ class Baskets:
     "Lines bought, by customer and item; an item is known by its id as text."
     events:Events
     cutoff:pd.Timestamp   # only what is before it
-    users:pd.Index        # the customers, in this order
+    users:pd.Index        # the customers, in this order; nobody else counts
     kept:dict=field(default_factory=dict, repr=False)   # what others made of them, so that it is made once
 
     def popular(self, most:int, least:int=1) -> list: # ids, the most popular first; equal ones in the order of the ids
-        "Items that at least so many users bought: as many as are wanted."
-        t = _bought(self).group_by('id').aggregate(buyers=lambda t: t.user_id.nunique())
+        "Items that at least so many of the customers bought: as many as are wanted."
+        t = _bought(self).group_by('id').aggregate(buyers=lambda t: t.row.nunique())
         return t.filter(t.buyers >= least).order_by([ibis.desc('buyers'), 'id']).limit(most).execute()['id'].tolist()
 
     def counts(self, ids:list): # scipy sparse array [user, item], int64
         "Lines of each customer and of each of some items."
         from scipy import sparse
         if not len(ids): return sparse.csr_array((len(self.users), 0), dtype=np.int64)
-        t = _bought(self).join(_numbered('user_id', self.users, 'row'), 'user_id').join(_numbered('id', ids, 'column'), 'id')
-        t = t.group_by(['row', 'column']).aggregate(n=lambda t: t.count()).to_pyarrow()
+        t = _bought(self).join(_numbered('id', ids, 'column'), 'id').group_by(['row', 'column']).aggregate(n=lambda t: t.count()).to_pyarrow()
         row, column, n = (t[c].to_numpy() for c in ('row', 'column', 'n'))
         found = sparse.coo_array((n, (row, column)), shape=(len(self.users), len(ids))).tocsr()
         found.sort_indices()
         return found
+
+    def mark(self) -> str:
+        "A number that is another one where anything else was bought, in whatever order the lines lie."
+        t = _bought(self).mutate(line=lambda t: (t.row.cast('string') + ' ' + t.id).hash() % 2147483647)
+        found = t.aggregate(n=lambda t: t.count(), lines=lambda t: t.line.cast('int64').sum().fill_null(0)).execute().iloc[0]
+        return f"{int(found['n'])} {int(found['lines'])}"
 
 # %% ../../nbs/data/04d_baskets.ipynb #d92b6a37
 def _numbered(name, ids, number): return ibis.memtable(pd.DataFrame({name: np.asarray(ids), number: np.arange(len(ids), dtype=np.int32)}))
 
 def _bought(baskets):
     t = paid_before(baskets.events, baskets.cutoff)
-    return t.filter(t.event == baskets.events.purchase).select('user_id', id=id_text(t.item_id)).filter(lambda t: t.id.notnull())
+    t = t.filter(t.event == baskets.events.purchase).select('user_id', id=id_text(t.item_id)).filter(lambda t: t.id.notnull())
+    return t.join(_numbered('user_id', baskets.users, 'row'), 'user_id').select('row', 'id')
 
 # %% ../../nbs/data/04d_baskets.ipynb #f86321ee
 def baskets(

@@ -33,7 +33,7 @@ def _parts(name, x):
     return {f'{name}.{f.name}': getattr(x, f.name) for f in fields(x)} if is_dataclass(x) else {name: x}
 
 def _bought(name, x):
-    items = x.popular(1 << 31)
+    items = x.popular((1 << 31) - 1)
     lines = x.counts(items)
     return {f'{name}.items': tuple(items), f'{name}.users': x.users.to_numpy(), **{f'{name}.{k}': getattr(lines, k) for k in ('data', 'indices', 'indptr')}}
 

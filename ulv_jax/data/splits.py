@@ -11,6 +11,7 @@ from hashlib import blake2b
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
+from .baskets import Baskets
 from .errors import DataError
 from .snapshots import Snapshot, TrainingSet
 
@@ -40,6 +41,7 @@ def keep_users(
     "The snapshot of some of its users."
     def part(x):
         if isinstance(x, pd.DataFrame): return x[keep]
+        if isinstance(x, Baskets): return replace(x, users=x.users[keep], kept={})
         return _keep_ragged(x, keep) if is_dataclass(x) and hasattr(x, 'offsets') else x
     return replace(snapshot, **{f.name: part(getattr(snapshot, f.name)) for f in fields(snapshot)})
 

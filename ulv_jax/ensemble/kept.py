@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from ..data.baskets import Baskets
 from ..data.errors import DataError
 from ..data.whole import whole
 from ..evaluation.rolling import code_fingerprint
@@ -38,6 +39,7 @@ def _feed(found, fact):
     if parts is None: found.update(_bytes(fact))
 
 def _parts(fact):
+    if isinstance(fact, Baskets): return [fact.cutoff, fact.users, fact.mark()]   # all that was bought, without fetching it
     if is_dataclass(fact): return [getattr(fact, f.name) for f in fields(fact)]
     if hasattr(fact, 'rehearsals'): return [*fact, fact.present, *fact.rehearsals]   # a training set; late origins follow from the present
     return list(fact) if isinstance(fact, (list, tuple)) else None

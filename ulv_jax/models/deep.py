@@ -14,6 +14,7 @@ from ..data.encode import Encoding
 from ..data.errors import DataError
 from ..data.inputs import fit_inputs
 from ..data.known import known_by
+from ..data.snapshots import TrainingSet, present_of
 from .base import IntervalTable, inner_restored, inner_state, make_forecaster, register
 from .boosted import LightGBMForecaster, fit_hurdle
 from .module import Module
@@ -60,7 +61,7 @@ class DeepForecaster(LightGBMForecaster):
         if not lessons: raise DataError(f'{self.name}: of {len(snapshots)} origins none is early enough for the network to learn before the trees do; choose a later cutoff')
         self.network_ = _reader(self); self.network_.progress = self.progress
         self.network_.fit(lessons)
-        _fit_trees(self, snapshots[middle:])
+        _fit_trees(self, TrainingSet(snapshots[middle:], present_of(snapshots)))
 
     def _frame(self, snapshot): return self.inputs_.frame(snapshot).assign(**{k: v.to_numpy() for k, v in embed(self.network_, snapshot).items()})
     def _stages(self, snapshot): return self.hurdle_.predict(self._frame(snapshot))

@@ -1,0 +1,116 @@
+"What customers buy, inside the models: honest columns, the same ones for ever."
+from unittest.mock import patch
+import numpy as np, pandas as pd
+import pytest
+from ulv_jax.data.baskets import Baskets
+from ulv_jax.data.encode import Encoding
+from ulv_jax.data.events import read_events
+from ulv_jax.data.inputs import fit_inputs, inputs_from_dict, inputs_to_dict, training_frame
+from ulv_jax.data.snapshots import snapshot, training_snapshots
+from ulv_jax.data.splits import split_by_user
+from ulv_jax.data.taste import SIZE, Taste, axes_of, directions, fit_taste
+from ulv_jax.ensemble.kept import digest
+from ulv_jax.evaluation.metrics import auc
+from ulv_jax.models.base import load_forecaster, make_forecaster, save_forecaster
+from ulv_jax.models.boosted import SETTINGS, lightgbm
+
+CUTOFF, DAYS = '2024-07-01', '30D'
+
+def shop(n=1300, items=150, seed=0):
+    "Half like the first half of the items, and come back more often."
+    rng = np.random.default_rng(seed)
+    first = rng.random(n) < .5
+    rate = np.where(first, 9, 3)
+    lines = rng.poisson(rate) + 1
+    user = np.repeat(np.arange(n), lines)
+    day = np.minimum(rng.integers(0, 120, n)[user] + rng.exponential(60, len(user)), 211)
+    item = rng.integers(0, items//2, len(user)) + np.where(first[user] == (rng.random(len(user)) < .9), 0, items//2)
+    return pd.DataFrame({'user_id': user, 'timestamp': pd.Timestamp('2024-01-01') + pd.to_timedelta(day, 'D'), 'value': 10., 'item_id': item})
+
+def sets(rows):
+    events = read_events(rows, item_col='item_id')
+    return training_snapshots(events, CUTOFF, DAYS, n=3), snapshot(events, CUTOFF, DAYS, labels=False)
+
+@pytest.fixture(scope='module')
+def learn_now(): return sets(shop())
+
+def test_columns_are_there_and_in_the_file_of_the_model(learn_now):
+    learn, now = learn_now
+    table, plain = (fit_inputs(learn, Encoding(), scaled=False, taste=t) for t in (True, False))
+    assert [c for c in table.frame(now) if c not in plain.frame(now)] == [f'taste_{k}' for k in range(SIZE)]
+    again = inputs_from_dict(inputs_to_dict(table))
+    assert again == table and again != plain and inputs_from_dict({k: v for k, v in inputs_to_dict(plain).items() if k != 'taste'}) == plain   # a file of before
+    pd.testing.assert_frame_equal(again.frame(sets(shop())[1]), table.frame(now), check_exact=True)
+
+@pytest.mark.parametrize('name', ['lightgbm', 'offset_trees', 'residual', 'lightgbm_tweedie'])
+def test_trees_read_them_and_keep_them(name, learn_now, tmp_path):
+    learn, now = learn_now
+    def fitted():
+        model = make_forecaster(name); model.progress = False
+        return model.fit(learn)
+    model = fitted()
+    said = model.predict(now)
+    assert isinstance(model.inputs_.taste, Taste)
+    save_forecaster(model, tmp_path/name)
+    pd.testing.assert_frame_equal(load_forecaster(tmp_path/name).predict(sets(shop())[1]), said, check_exact=True)
+    with patch('ulv_jax.data.inputs.fit_taste', lambda s: None): assert (fitted().predict(now)['ulv'] != said['ulv']).any()
+
+def test_the_deep_trees_learn_the_axes_at_the_present(learn_now):
+    learn, now = learn_now
+    from ulv_jax.models.deep import _fit_trees
+    from ulv_jax.data.snapshots import TrainingSet, present_of
+    kept = []
+    with patch('ulv_jax.models.deep._fit_trees', lambda model, snapshots: kept.append(snapshots)):
+        model = make_forecaster('boosted_deep'); model.progress = False
+        try: model.fit(learn)
+        except Exception: pass   # without its trees it cannot go on
+    assert kept and kept[0].present.cutoff == pd.Timestamp(CUTOFF)
+
+def test_some_customers_of_a_snapshot(learn_now):
+    learn, now = learn_now
+    inside, outside = split_by_user(learn, .2)
+    model = make_forecaster('lightgbm').fit(inside)
+    assert len(model.predict(outside[-1])) == len(outside[-1])
+    rows, others = shop(), set(outside.present.users)
+    changed = rows.assign(item_id=rows['item_id'].where(~rows['user_id'].isin(others), 777))
+    assert fit_taste(split_by_user(sets(changed)[0], .2)[0]) == fit_taste(inside) != fit_taste(learn)   # nobody else shapes the axes
+
+def test_a_coin_cannot_be_told():
+    "What a customer buys later must not shape the axes of the date at which it is to be foretold."
+    def auc_of(axes_all, seed):
+        rng = np.random.default_rng(seed)
+        n, items = 3000, 300
+        early, back = rng.integers(0, items, (n, 4)), rng.random(n) < .5
+        late = rng.integers(0, items, (n, 6))
+        log = lambda i, some, day: pd.DataFrame({'user_id': np.repeat(np.flatnonzero(some), i.shape[1]), 'item_id': i[some].ravel(), 'timestamp': day, 'value': 1.})
+        events = read_events(pd.concat([log(early, np.ones(n, bool), '2024-01-01'), log(late, back, '2024-02-01')]), item_col='item_id')
+        then, now = (snapshot(events, t, '10D', labels=False) for t in ('2024-01-15', '2024-03-01'))
+        taste = fit_taste([now])
+        if axes_all:
+            x, _ = directions(now.baskets.counts(list(taste.ids)), taste.weights)
+            taste = Taste(taste.ids, taste.weights, np.stack([axes_of(x, SIZE)]*2))
+        x, fold, p = taste(then.baskets, then.users).to_numpy(), rng.integers(0, 3, n), np.zeros(n)
+        for k in range(3): p[fold == k] = lightgbm().train(SETTINGS | dict(objective='binary', seed=0, num_threads=1), lightgbm().Dataset(x[fold != k], back[fold != k].astype(float)), 100).predict(x[fold == k])
+        return auc(back, p)
+    ours, naive = (np.mean([auc_of(whole, seed) for seed in (0, 1)]) for whole in (False, True))
+    assert abs(ours - .5) < .02 < .03 < naive - .5, (ours, naive)
+
+def test_logs_that_say_too_little_have_no_such_columns():
+    def taste(rows): return fit_taste([snapshot(read_events(rows, item_col='item_id'), CUTOFF, DAYS, labels=False)])
+    rows = shop()
+    late = rows.assign(item_id=rows['item_id'].where(rows['user_id'] < 12).astype('Int64'))   # ids are noted of a dozen customers only
+    everything = pd.DataFrame({'user_id': np.repeat(np.arange(1100), 110), 'item_id': np.tile(np.arange(110), 1100), 'timestamp': '2024-06-15', 'value': 1.})
+    assert taste(rows) is not None and taste(late) is None and taste(everything) is None   # all bought all: nobody differs
+
+def test_equal_boxes():
+    "Where axes are anybody's choice it is the same one each time, in whatever order the lines lie."
+    boxes = pd.DataFrame({'user_id': np.repeat(np.arange(2000), 10), 'item_id': (np.repeat(np.arange(2000) % 12, 10)*10 + np.tile(np.arange(10), 2000)), 'timestamp': '2024-06-15', 'value': 1.})
+    def now(rows): return snapshot(read_events(rows, item_col='item_id'), CUTOFF, DAYS, labels=False)
+    assert fit_taste([now(boxes)]) == fit_taste([now(boxes.sample(frac=1, random_state=0))])
+
+def test_what_was_bought_is_part_of_what_a_fit_stands_for(learn_now):
+    learn, now = learn_now
+    other = shop()
+    other.loc[other.index[0], 'item_id'] = 999
+    assert digest(now) == digest(sets(shop())[1]) != digest(sets(other)[1])
+    assert isinstance(now.baskets, Baskets)
