@@ -77,7 +77,7 @@ def fit_inputs(
     without:str|None=None,       # pattern of whole names of features to leave out; attributes stay
     taste:bool=False,            # what the customers buy, too, where the log says it
 ) -> FeatureTable:
-    "Learn the columns from training snapshots, and from nothing else."
+    "Learn the columns from training snapshots, and with `taste` from the present beside them."
     columns = dict.fromkeys(c for s in snapshots for c in s.features if not (without and re.fullmatch(without, c)))
     table = FeatureTable(tuple(columns), fit_encoder([s.attributes for s in snapshots], how), seasonal=seasonal, taste=fit_taste(snapshots) if taste else None)
     if selected: table = replace(table, selection=_selection(table, snapshots))
