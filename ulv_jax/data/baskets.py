@@ -38,11 +38,6 @@ class Baskets:
         found.sort_indices()
         return found
 
-    def mark(self) -> str:
-        "A number that is another one where anything else was bought, in whatever order the lines lie."
-        t = _bought(self).mutate(line=lambda t: (t.row.cast('string') + ' ' + t.id).hash() % 2147483647)
-        found = t.aggregate(n=lambda t: t.count(), lines=lambda t: t.line.cast('int64').sum().fill_null(0)).execute().iloc[0]
-        return f"{int(found['n'])} {int(found['lines'])}"
 
 # %% ../../nbs/data/04d_baskets.ipynb #d92b6a37
 def _numbered(name, ids, number): return ibis.memtable(pd.DataFrame({name: np.asarray(ids), number: np.arange(len(ids), dtype=np.int32)}))

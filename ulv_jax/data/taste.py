@@ -115,7 +115,8 @@ def _learnt(baskets):
     weights = np.round(np.log(counts.shape[0]/counts.astype(bool).sum(axis=0)), 6)
     x, known = directions(counts, weights)
     if known.sum() < CUSTOMERS: return None
-    first, second = (axes_of(x[_drawn(baskets.users, known & (halves(baskets.users) == k))], SIZE) for k in (0, 1))
+    half = halves(baskets.users)
+    first, second = (axes_of(x[_drawn(baskets.users, known & (half == k))], SIZE) for k in (0, 1))
     return Taste(tuple(ids), weights, np.round(np.stack([turned(second, first), first]), 6))
 
 def _drawn(users, some): # rows, sorted

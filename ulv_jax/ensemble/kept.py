@@ -16,7 +16,7 @@ import pyarrow as pa
 from ..data.baskets import Baskets
 from ..data.errors import DataError
 from ..data.whole import whole
-from ..evaluation.rolling import code_fingerprint
+from ..evaluation.rolling import code_fingerprint, log_fingerprint
 from ..models.base import Forecaster, load_forecaster, save_forecaster
 from ..models.processes import rank_and_count
 from ..models.training import forget_checkpoint, kept_epochs
@@ -39,7 +39,7 @@ def _feed(found, fact):
     if parts is None: found.update(_bytes(fact))
 
 def _parts(fact):
-    if isinstance(fact, Baskets): return [fact.cutoff, fact.users, fact.mark()]   # all that was bought, without fetching it
+    if isinstance(fact, Baskets): return [fact.cutoff, fact.users, log_fingerprint(fact.events, fact.cutoff)]   # what may be asked of it, without fetching it
     if is_dataclass(fact): return [getattr(fact, f.name) for f in fields(fact)]
     if hasattr(fact, 'rehearsals'): return [*fact, fact.present, *fact.rehearsals]   # a training set; late origins follow from the present
     return list(fact) if isinstance(fact, (list, tuple)) else None
