@@ -1,10 +1,12 @@
 "What customers buy, inside the models: honest columns, the same ones for ever."
+import pickle
 from unittest.mock import patch
 import numpy as np, pandas as pd
 import pytest
 from ulv_jax.data.baskets import Baskets
 from ulv_jax.data.encode import Encoding
 from ulv_jax.data.events import read_events
+from ulv_jax.data.guard import differences
 from ulv_jax.data.inputs import fit_inputs, inputs_from_dict, inputs_to_dict, training_frame
 from ulv_jax.data.snapshots import snapshot, training_snapshots
 from ulv_jax.data.splits import split_by_user
@@ -110,3 +112,11 @@ def test_what_was_bought_is_part_of_what_a_fit_stands_for(learn_now):
     other.loc[other.index[0], 'item_id'] = 999
     assert digest(now) == digest(sets(shop())[1]) != digest(sets(other)[1])
     assert isinstance(now.baskets, Baskets)
+
+def test_a_pickled_training_set_says_the_same(learn_now):
+    learn, now = learn_now
+    kept, then = pickle.loads(pickle.dumps((learn, now)))
+    first, again = (make_forecaster('lightgbm').fit(k).predict(n) for k, n in ((learn, now), (kept, then)))
+    pd.testing.assert_frame_equal(first, again, check_exact=True)
+    assert fit_taste(kept) == fit_taste(learn) and not differences(now, then)
+    assert digest(kept) == digest(pickle.loads(pickle.dumps(kept))) and len(digest(kept)) == 32

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import ibis
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from .events import Events
 from .features import paid_before
 from .items import id_text
@@ -18,7 +19,7 @@ from .items import id_text
 @dataclass(frozen=True, eq=False)
 class Baskets:
     "Lines bought, by customer and item; an item is known by its id as text."
-    events:Events
+    events:Events|pa.Table   # the log; or its lines counted, as a file keeps them: user_id, id, n
     cutoff:pd.Timestamp   # only what is before it
     users:pd.Index        # the customers, in this order; nobody else counts
     kept:dict=field(default_factory=dict, repr=False)   # what others made of them, so that it is made once
@@ -32,20 +33,26 @@ class Baskets:
         "Lines of each customer and of each of some items."
         from scipy import sparse
         if not len(ids): return sparse.csr_array((len(self.users), 0), dtype=np.int64)
-        t = _bought(self).join(_numbered('id', ids, 'column'), 'id').group_by(['row', 'column']).aggregate(n=lambda t: t.count()).to_pyarrow()
+        t = _bought(self).join(_numbered('id', ids, 'column'), 'id').group_by(['row', 'column']).aggregate(n=lambda t: t.n.sum()).to_pyarrow()
         row, column, n = (t[c].to_numpy() for c in ('row', 'column', 'n'))
         found = sparse.coo_array((n, (row, column)), shape=(len(self.users), len(ids))).tocsr()
         found.sort_indices()
         return found
+
+    def __reduce__(self): return Baskets, (_lines(self), self.cutoff, self.users)   # a log is no file: counts go with a pickled snapshot
 
 
 # %% ../../nbs/data/04d_baskets.ipynb #d92b6a37
 def _numbered(name, ids, number): return ibis.memtable(pd.DataFrame({name: np.asarray(ids), number: np.arange(len(ids), dtype=np.int32)}))
 
 def _bought(baskets):
+    users = _numbered('user_id', baskets.users, 'row')
+    if isinstance(baskets.events, pa.Table): return ibis.memtable(baskets.events).join(users, 'user_id')
     t = paid_before(baskets.events, baskets.cutoff)
-    t = t.filter(t.event == baskets.events.purchase).select('user_id', id=id_text(t.item_id)).filter(lambda t: t.id.notnull())
-    return t.join(_numbered('user_id', baskets.users, 'row'), 'user_id').select('row', 'id')
+    t = t.filter(t.event == baskets.events.purchase).select('user_id', id=id_text(t.item_id), n=ibis.literal(1)).filter(lambda t: t.id.notnull())
+    return t.join(users, 'user_id')
+
+def _lines(baskets): return _bought(baskets).group_by(['user_id', 'id']).aggregate(n=lambda t: t.n.sum()).order_by(['user_id', 'id']).to_pyarrow()
 
 # %% ../../nbs/data/04d_baskets.ipynb #f86321ee
 def baskets(

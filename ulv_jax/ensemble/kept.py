@@ -39,10 +39,12 @@ def _feed(found, fact):
     if parts is None: found.update(_bytes(fact))
 
 def _parts(fact):
-    if isinstance(fact, Baskets): return [fact.cutoff, fact.users, log_fingerprint(fact.events, fact.cutoff)]   # what may be asked of it, without fetching it
+    if isinstance(fact, Baskets): return [fact.cutoff, fact.users, _told(fact)]   # what may be asked of it, without fetching it
     if is_dataclass(fact): return [getattr(fact, f.name) for f in fields(fact)]
     if hasattr(fact, 'rehearsals'): return [*fact, fact.present, *fact.rehearsals]   # a training set; late origins follow from the present
     return list(fact) if isinstance(fact, (list, tuple)) else None
+
+def _told(fact): return fact.events.to_pandas() if isinstance(fact.events, pa.Table) else log_fingerprint(fact.events, fact.cutoff)
 
 def _bytes(fact):
     if not isinstance(fact, (np.ndarray, *PLAIN)): raise TypeError(f'digest cannot tell what is in a {type(fact).__name__}')
