@@ -113,10 +113,13 @@ def test_what_was_bought_is_part_of_what_a_fit_stands_for(learn_now):
     assert digest(now) == digest(sets(shop())[1]) != digest(sets(other)[1])
     assert isinstance(now.baskets, Baskets)
 
-def test_a_pickled_training_set_says_the_same(learn_now):
-    learn, now = learn_now
-    kept, then = pickle.loads(pickle.dumps((learn, now)))
+def test_a_pickled_training_set_says_the_same():
+    events = read_events(shop(), item_col='item_id')
+    learn, now = training_snapshots(events, CUTOFF, DAYS, n=3, rehearsals=True), snapshot(events, CUTOFF, DAYS, labels=False)
+    kept, then = pickle.loads(pickle.dumps((learn, now)))   # before anybody asked for late origins
     first, again = (make_forecaster('lightgbm').fit(k).predict(n) for k, n in ((learn, now), (kept, then)))
     pd.testing.assert_frame_equal(first, again, check_exact=True)
     assert fit_taste(kept) == fit_taste(learn) and not differences(now, then)
-    assert digest(kept) == digest(pickle.loads(pickle.dumps(kept))) and len(digest(kept)) == 32
+    assert [s.cutoff for s in kept.late] == [s.cutoff for s in learn.late] and len(kept.rehearsals) == len(learn.rehearsals) > 0
+    some, = split_by_user([then], .2)[:1]
+    assert digest(kept) == digest(pickle.loads(pickle.dumps(kept))) != digest(some) == digest(pickle.loads(pickle.dumps(some)))

@@ -178,6 +178,8 @@ class TrainingSet(list):
         if callable(self._late): self._late = tuple(self._late())
         return self._late
 
+    def __reduce__(self): return TrainingSet, (list(self), self.present, self.rehearsals, self.late)   # a function of the log is no file
+
 def present_of(
     snapshots:list,   # to learn from
 ) -> Snapshot: # without labels

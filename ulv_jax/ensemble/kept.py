@@ -44,8 +44,6 @@ def _parts(fact):
     if hasattr(fact, 'rehearsals'): return [*fact, fact.present, *fact.rehearsals]   # a training set; late origins follow from the present
     return list(fact) if isinstance(fact, (list, tuple)) else None
 
-def _told(fact): return fact.events.to_pandas() if isinstance(fact.events, pa.Table) else log_fingerprint(fact.events, fact.cutoff)
-
 def _bytes(fact):
     if not isinstance(fact, (np.ndarray, *PLAIN)): raise TypeError(f'digest cannot tell what is in a {type(fact).__name__}')
     if not isinstance(fact, np.ndarray): return f'{type(fact).__name__} {fact!r}\0'.encode()
@@ -54,6 +52,12 @@ def _bytes(fact):
 def _names(table): return [str(c) for c in table.columns] if isinstance(table, pd.DataFrame) else str(table.name)
 
 def _plain(table): return table.astype({c: str for c in table if table[c].dtype == object}) if isinstance(table, pd.DataFrame) else table
+
+# %% ../../nbs/ensemble/00a_kept.ipynb #3dd09ab1
+def _told(baskets):
+    if not isinstance(baskets.events, pa.Table): return log_fingerprint(baskets.events, baskets.cutoff)
+    lines = baskets.events.to_pandas()   # of a pickled snapshot
+    return lines[lines['user_id'].isin(baskets.users)].reset_index(drop=True)
 
 # %% ../../nbs/ensemble/00a_kept.ipynb #05c21fea
 def fit_kept(
