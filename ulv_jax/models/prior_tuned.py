@@ -63,7 +63,7 @@ def _teach(model, snapshots):
     n, some = len(snapshots), lambda windows: [s for s in windows if (s.labels['purchases'] > 0).any()]
     whole, late = some(snapshots), some(all_windows(snapshots)[n:])
     if len(whole) < 2: return
-    model.inputs_ = fit_inputs(list(snapshots), without=UNREAD)
+    model.inputs_ = fit_inputs(snapshots, without=UNREAD, taste=True)
     whole, late = ([lesson_of(s, model.inputs_, looked_days(present_of(snapshots)) > 0) for s in windows] for windows in (whole, late))
     weights, losses = tune(package_weights(), whole, late, model.steps, model.rate, model.seed, model.share)
     model.history_, model.best_step_ = losses.mean(1).tolist(), enough_steps(losses)*CHUNK if len(losses) else 0
