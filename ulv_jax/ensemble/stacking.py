@@ -14,7 +14,7 @@ import pandas as pd
 from ..data.behaviour import YEAR_AGO
 from ..data.errors import DataError
 from ..data.snapshots import present_of
-from .combine import at_level, choose_exponent, choose_mix, mixes, rank_score, simplex_weights
+from .combine import at_level, choose_exponent, half_way, rank_score, simplex_weights, weights_earned
 from .kept import fit_kept, keep_alone, keeping
 from .order import Order, RankTrees, fit_rank_trees
 from ..models.base import Forecaster, IntervalTable, inner_restored, inner_state, make_forecaster, register
@@ -72,9 +72,9 @@ def learn_weights(
     usable = [r for r in rehearsals[:2] if len(r.actual) >= FEWEST and r.actual.sum() > 0 and (r.values(names).sum(0) > 0).all()]
     equal = np.full(len(names), 1/len(names))
     if len(usable) < 2 or len(names) < 2: return equal, 'equal'
-    fitted = [simplex_weights(at_level(r.values(names), r.actual.sum()), r.actual) for r in usable]
-    chosen = choose_mix(fitted[1], usable[0].values(names), usable[0].actual)
-    return mixes(np.mean(fitted, axis=0))[chosen], chosen
+    shown = tuple((r.values(names), r.actual) for r in usable)
+    fits = tuple(simplex_weights(at_level(members, actual.sum()), actual) for members, actual in shown)
+    return (half_way(np.mean(fits, axis=0)), 'half fitted') if weights_earned(fits, shown) else (equal, 'equal')
 
 # %% ../../nbs/ensemble/01_stacking.ipynb #5e1ad842
 LEVEL = ('pareto_nbd', 'bg_nbd', 'mlp', 'lightgbm')   # whose total, in this order
