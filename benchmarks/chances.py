@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from cases import CASES
 from mixes import DATES
+from ulv_jax.data.errors import DataError
 from ulv_jax.data.snapshots import snapshot, training_snapshots
 from ulv_jax.evaluation.metrics import auc
 from ulv_jax.models.base import make_forecaster
@@ -26,9 +27,10 @@ def chances(events, date, horizon): # forecast -> chance of buying; who bought
     for name in MEMBERS:
         model = make_forecaster(name)
         model.progress = False
-        said[name] = model.fit(learn).predict(now)['p_purchase'].to_numpy()
-    before = np.mean([said[m] for m in MEMBERS if m != 'offset_trees'], axis=0)
-    return said | {'mean without': before, 'mean': np.mean([said[m] for m in MEMBERS], axis=0)}, (now.labels['purchases'] > 0).to_numpy()
+        try: said[name] = model.fit(learn).predict(now)['p_purchase'].to_numpy()
+        except DataError as e: print(date, horizon, name, 'is left out:', e)
+    before = np.mean([p for m, p in said.items() if m != 'offset_trees'], axis=0)
+    return said | {'mean without': before, 'mean': np.mean([*said.values()], axis=0)}, (now.labels['purchases'] > 0).to_numpy()
 
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])

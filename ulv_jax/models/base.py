@@ -144,7 +144,7 @@ class Forecaster:
     def predict(self, snapshot):
         "Forecast frame for every user of the snapshot, over the snapshot's own horizon."
         check_snapshot(self, snapshot); _keep_programs()
-        return forecast_frame(snapshot.users, self._predict(snapshot))
+        return forecast_frame(snapshot.users, self._predict(snapshot) if len(snapshot.users) else {'ulv': ()})   # nobody is asked about
 
     def quantiles(self, snapshot, forecast=None): return _quantiles(self, snapshot, self.predict(snapshot) if forecast is None else forecast)   # of what each user spends: a frame, one column a level of LEVELS
 

@@ -129,6 +129,7 @@ def _doubt(strange): return f'this shop is unlike those that the prior has seen,
 # %% ../../nbs/models/18b_prior.ipynb #e633429f
 def _keep(model, snapshot, days):
     "Show a shop for some numbers of days."
+    if not len(snapshot): raise DataError(f'the prior has no customer to show itself at {snapshot.cutoff:%Y-%m-%d}: its forecast rests on the others of the shop')
     net, model.cutoff_, model.asked_ = loaded_network(model._weights()), snapshot.cutoff, snapshot.horizon.total_seconds()/86400
     model.shops_ = {d: kept_shop(net, show_visits(net, snapshot, show_shop(snapshot, d))) for d in days}
     return model
