@@ -3,9 +3,9 @@
     ULV_DATA=folder python benchmarks/taste.py retail journey          # a table a log, beside the tutorial on leaderboards (--out)
     ULV_DATA=folder python benchmarks/taste.py retail journey --small  # samples of customers, however few: is there a size below which it harms?
 
-LightGBM in two stages, trees on top of other forecasts, and the whole ensemble, each fitted twice on the same snapshots: one row a
-date, model and way. Samples are of the third date, eight of a size, each a shop of its own, forecast by LightGBM. Logs without
-items have nothing to compare.
+LightGBM in two stages, trees on top of other forecasts, the tuned prior and the whole ensemble, each fitted twice on the same
+snapshots: one row a date, model and way. Samples are of the third date, eight of a size, each a shop of its own, forecast by
+LightGBM. Logs without items have nothing to compare.
 """
 import argparse
 from pathlib import Path
@@ -55,7 +55,7 @@ def judged_small(events, date, horizon):
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument('logs', nargs='+', choices=DATES)
-    p.add_argument('--models', nargs='+', default=['lightgbm', 'offset_trees', 'ensemble'])
+    p.add_argument('--models', nargs='+', default=['lightgbm', 'offset_trees', 'prior_tuned', 'ensemble'])
     p.add_argument('--small', action='store_true', help='samples of customers')
     p.add_argument('--out', type=Path, default=Path(__file__).parents[1]/'nbs'/'tutorials'/'leaderboards')
     a = p.parse_args()
