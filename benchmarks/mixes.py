@@ -14,7 +14,7 @@ import pandas as pd
 from cases import CASES
 from ulv_jax.data.snapshots import snapshot, training_snapshots
 from ulv_jax.ensemble import stacking
-from ulv_jax.ensemble.combine import at_level, half_way, order_worth, simplex_weights, weights_earned
+from ulv_jax.ensemble.combine import at_level, half_way, order_worth, simplex_weights
 from ulv_jax.evaluation.metrics import evaluate
 from ulv_jax.models.base import make_forecaster
 
@@ -47,7 +47,7 @@ def judged(events, date, horizon):
 
 def shown(model, learn, now, seen):
     fits = tuple(simplex_weights(at_level(x, y.sum()), y) for x, y in seen)
-    rules = {'later date decides': decided_later(fits[1], *seen[0]), 'both agree at both dates': 'half fitted' if weights_earned(fits, seen) else 'equal'}
+    rules = {'later date decides': decided_later(fits[1], *seen[0]), 'both agree at both dates': model.mix_}
     value, bought = now.labels['value'].to_numpy(), (now.labels['purchases'] > 0).to_numpy()
     for mix, weights in mixes(np.mean(fits, axis=0)).items():
         model.weights_ = weights
