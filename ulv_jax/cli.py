@@ -6,7 +6,7 @@
 __all__ = ['app', 'clear_errors', 'quality_command', 'report_command', 'demo_command', 'main']
 
 # %% ../nbs/cli.ipynb #d074e7f9
-import signal, sys
+import signal, sys, warnings
 from _thread import interrupt_main
 from contextlib import contextmanager
 from functools import wraps
@@ -39,6 +39,19 @@ def _heard():
         sys.unraisablehook = before
         for t in timers: t.cancel()   # nothing falls into what comes after the command
 
+# %% ../nbs/cli.ipynb #0b3506e0
+@contextmanager
+def _noted():
+    "Says a `DataWarning` as a sentence; other warnings as ever."
+    from ulv_jax.data.errors import DataWarning
+    def say(message, category, *where):
+        if issubclass(category, DataWarning): typer.echo(f'ulv: note: {message}', err=True)
+        else: shown(message, category, *where)
+    with warnings.catch_warnings():
+        shown, warnings.showwarning = warnings.showwarning, say
+        yield
+
+
 # %% ../nbs/cli.ipynb #0a97f9f2
 def clear_errors(command):
     "A command whose input errors are one sentence on standard error, with exit code 2."
@@ -46,7 +59,7 @@ def clear_errors(command):
     def run(*args, **kwargs):   # its docstring is the command's own: the page of --help
         from ulv_jax.data.errors import DataError
         try:
-            with _heard(): return command(*args, **kwargs)
+            with _heard(), _noted(): return command(*args, **kwargs)
         except (DataError, ImportError) as e: message, code = str(e), 2
         except OSError as e: message, code = f'{e.filename or "file"}: {e.strerror or e}; nothing was written half', 2
         except FloatingPointError as e: message, code = str(e), 1

@@ -33,7 +33,7 @@ def _write_aside(events, path):
     if events.aside.count().execute(): write_quarantine(events, path)
 
 ONE_DATE = 'leaderboard.json', 'predictions.parquet', 'report.html', 'audit.json'
-SEVERAL = 'standings.html', 'standings.json', 'differences.json', 'verdict.txt', 'scores.parquet', 'skipped.json'
+SEVERAL = 'standings.html', 'standings.json', 'differences.json', 'verdict.txt', 'scores.parquet', 'skipped.json', 'reasons.json'
 
 def _clear(out, names):
     "A folder tells of one run: what another kind of run left there goes. The forecasts kept for going on stay."
@@ -102,10 +102,10 @@ def _luck(result, days):
     spread = s.groupby(['model', 'cutoff'])['value'].std().groupby('model').mean().dropna()
     return ['Standard deviation of the Gini between seeds: ' + ', '.join(f'{m} {v:.3f}' for m, v in spread.items())] if len(spread) else []
 
-def _missing(skipped):
-    "Who was left out where; all seeds of a model in one line."
-    each = skipped.drop_duplicates(['model', 'cutoff', 'horizon_days', 'why'])
-    return [f'{r.model} was left out at {r.cutoff:%Y-%m-%d} over {r.horizon_days:g} days: {r.why}' for r in each.itertuples()]
+def _each(told, what):
+    "What is told of models at dates, in the words of `what`; all seeds of a model in one line."
+    each = told.drop_duplicates(['model', 'cutoff', 'horizon_days', 'why'])
+    return [f'{r.model} ' + what.format(f'{r.cutoff:%Y-%m-%d}', f'{r.horizon_days:g}', r.why) for r in each.itertuples()]
 
 # %% ../../nbs/commands/02_backtest.ipynb #65dc9031
 def _kept_forecasts(folder):
@@ -118,8 +118,8 @@ def _tell_rolling(result, said, out):
     for days, board in boards(result).items():
         typer.echo(f'judged over {days:g} days, mean of {board["origins"].max()} date{"s" if board["origins"].max() > 1 else ""}')
         for line in [_show(board), *_luck(result, days)]: typer.echo(line)
-    for line in _missing(result.skipped): typer.echo(line)
-    typer.echo(f'{said}\nwritten: {out}/standings.html, {out}/standings.json, {out}/differences.json, {out}/verdict.txt, {out}/quality.json, {out}/sufficiency.json')
+    for line in [*_each(result.skipped, 'was left out at {} over {} days: {}'), *_each(result.against, 'was fitted at {} over {} days, but {}')]: typer.echo(line)
+    typer.echo(f'{said}\nwritten: {out}/standings.html, {out}/standings.json, {out}/differences.json, {out}/verdict.txt, {out}/skipped.json, {out}/reasons.json, {out}/quality.json, {out}/sufficiency.json')
 
 def _roll(log, cutoff, horizons, out, origins, every, kind, window, progress, title, **ask):
     from ulv_jax.data.snapshots import as_horizon
@@ -154,7 +154,7 @@ def backtest_command(
 
     Writes into the folder: **leaderboard.json** (one row a model), **predictions.parquet** (one row a model and user), **report.html** (open it in a browser), run.json, quality.json and sufficiency.json (is there enough in the log?); quarantine.parquet if rows were set aside.
 
-    With **--origins** 3 the same is asked at the cutoff and at two earlier dates, with the reference models always among them. So it is with a second **--horizon**, with **--seeds** 3 (how much is luck?), with **--kind** sliding (does a window of the past do?), and with **--no-refit** (how fast does a model age?). The folder then holds **standings.html** (open it in a browser), scores.parquet (every metric and the seconds of every fit and forecast), standings.json, differences.json, verdict.txt (a paragraph a horizon) and run.json, quality.json, sufficiency.json and perhaps quarantine.parquet as above, and every forecast in forecasts/: a run that was stopped goes on from there.
+    With **--origins** 3 the same is asked at the cutoff and at two earlier dates, with the reference models always among them. So it is with a second **--horizon**, with **--seeds** 3 (how much is luck?), with **--kind** sliding (does a window of the past do?), and with **--no-refit** (how fast does a model age?). The folder then holds **standings.html** (open it in a browser), scores.parquet (every metric and the seconds of every fit and forecast), standings.json, differences.json, verdict.txt (a paragraph a horizon), skipped.json and reasons.json (who was left out where, and what speaks against a fit) and run.json, quality.json, sufficiency.json and perhaps quarantine.parquet as above, and every forecast in forecasts/: a run that was stopped goes on from there.
 
     Example: `ulv backtest cdnow.parquet --user-col customer_id --time-col date --value-col dollar_value --cutoff 1998-01-01 --horizon 181D --out cdnow`; a network with a head of its own beside others: `--models pareto_nbd,gru --set gru.head=process`; two horizons at three dates: `--horizon 91D --horizon 181D --origins 3`
     """

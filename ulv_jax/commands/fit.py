@@ -66,7 +66,7 @@ def _stopped(state):
 def _against(fitted):
     "What speaks against a fit that is used all the same, a line a model."
     from ulv_jax.evaluation.backtest import reasons_of
-    for name, said in reasons_of({fitted.name: fitted}).items(): typer.echo(f"{name} was fitted, but {'; '.join(said)}")
+    return [f"{name} was fitted, but {'; '.join(said)}" for name, said in reasons_of({fitted.name: fitted}).items()]
 
 
 # %% ../../nbs/commands/03_fit.ipynb #4b2ec5aa
@@ -96,7 +96,8 @@ def fit_command(
     enough = _enough(log, at := _cutoff(log, cutoff), horizon, fresh, anyway)
     fitted = _fit_or_say(log, at, horizon, fresh, state)
     write_bundle(fitted, columns, log, out, cutoff=at, enough=enough)
-    _forget(state); _left_out(getattr(fitted, 'skipped_', {})); _against(fitted)
+    _forget(state); _left_out(getattr(fitted, 'skipped_', {}))
+    for line in _against(fitted): typer.echo(line)
     typer.echo(f'{model}, fitted on what was known before {at:%Y-%m-%d}; written: {out}/bundle.json')
 
 # %% ../../nbs/commands/03_fit.ipynb #e6477360
@@ -131,7 +132,7 @@ def _predict_parts(b, log, out, cutoff, horizon):
     from ulv_jax.serving.scoring import plan_scoring, write_parts
     scoring = plan_scoring(b, log, cutoff=cutoff, horizon=horizon, cleaned=False)   # it was said how
     write_parts(scoring, _folder(out))
-    for line in [*b.remembers(), *b.surprises(scoring.events), *_without(scoring.events, scoring.cutoff, scoring.customers), *_far(b, scoring.horizon)]: typer.echo(line)
+    for line in [*b.remembers(), *_against(b.model), *b.surprises(scoring.events), *_without(scoring.events, scoring.cutoff, scoring.customers), *_far(b, scoring.horizon)]: typer.echo(line)
     typer.echo(f'{scoring.customers} customers, {scoring.horizon.days} days from {scoring.cutoff:%Y-%m-%d}; written: {len(scoring)} parts in {out}')
 
 # %% ../../nbs/commands/03_fit.ipynb #74723559
@@ -160,5 +161,5 @@ def predict_command(
     check_own_columns(b, log)
     now = snapshot(log, _cutoff(log, cutoff), horizon or f'{b.about["horizon_days"]}D', labels=False, max_length=steps_wanted(b.model))
     _write_table(b.model.predict(now), out)
-    for line in [*(told := in_short(sufficiency(log, now.cutoff, now.horizon).to_dict())), *b.remembers(told), *b.surprises(log), *_without(log, now.cutoff, len(now)), *_far(b, now.horizon)]: typer.echo(line)
+    for line in [*(told := in_short(sufficiency(log, now.cutoff, now.horizon).to_dict())), *b.remembers(told), *_against(b.model), *b.surprises(log), *_without(log, now.cutoff, len(now)), *_far(b, now.horizon)]: typer.echo(line)
     typer.echo(f'{len(now)} customers, {now.horizon.days} days from {now.cutoff:%Y-%m-%d}; written: {out}')

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 from .baskets import Baskets
-from .errors import DataError
+from .errors import DataError, DataWarning
 from .snapshots import present_of
 from .splits import lots
 
@@ -59,7 +59,7 @@ class Taste:
 
     def _placed(self, baskets):
         (x, known), half = directions(baskets.counts(list(self.ids)), self.weights), halves(baskets.users)
-        if len(known) and not known.any(): warnings.warn(f'nobody of {len(known)} customers bought any of the {len(self.ids)} items that the model knows, the first is {self.ids[0]!r}: are the ids written as before?', stacklevel=2)
+        if len(known) and not known.any(): warnings.warn(f'nobody of {len(known)} customers bought any of the {len(self.ids)} items that the model knows, the first is {self.ids[0]!r}: are the ids written as before?', DataWarning, stacklevel=2)
         return np.where(known[:, None], np.where(half[:, None] == 0, *(x @ axes for axes in self.axes)), np.nan)
 
     def to_dict(self): return dict(ids=list(self.ids), weights=self.weights.tolist(), axes=self.axes.tolist())

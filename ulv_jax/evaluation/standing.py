@@ -254,7 +254,7 @@ def write_standing(
         found.append(differences(drawn).assign(horizon_days=days))
         try: said.append(f'{days:g} days ahead. {_how(rolling)}{_whom(rolling, model)}{verdict(drawn, rolling.scores[rolling.scores["horizon_days"] == days], model)}{_others(rolling, drawn, model)}')
         except DataError as e: said.append(f'{days:g} days ahead. No verdict: {e}')
-    tables = {'standings': standings(rolling.scores), 'differences': pd.concat(found).astype({'cutoff': object}), 'skipped': rolling.skipped}
+    tables = {'standings': standings(rolling.scores), 'differences': pd.concat(found).astype({'cutoff': object}), 'skipped': rolling.skipped, 'reasons': rolling.against}
     with whole(out) as part:
         rolling.scores.to_parquet(part/'scores.parquet', index=False); (part/'verdict.txt').write_text('\n'.join(said) + '\n')
         (part/'run.json').write_text(json.dumps(dict(models=list(rolling.scores['model'].unique()), seeds=sorted(map(int, rolling.scores['seed'].unique())), settings=rolling.settings, **_asked(rolling)), indent=1, default=str))

@@ -38,10 +38,11 @@ def _dates_html(scores, models):
     return '<p>Normalised Gini on each date:</p>' + _table(wide.rename(columns='{:%-d %b %Y}'.format).rename_axis(columns=None).reset_index(), {})
 
 # %% ../../nbs/evaluation/06a_standing_page.ipynb #20769fb1
-def _left_out_html(skipped):
-    each = skipped.drop_duplicates(['model', 'cutoff', 'horizon_days', 'why'])
+def _told_html(head, said):
+    "Who was left out, or what speaks against a fit: all seeds of a model in one line."
+    each = said.drop_duplicates(['model', 'cutoff', 'horizon_days', 'why'])
     lines = ''.join(f'<li><b>{html.escape(r.model)}</b> at {r.cutoff:%-d %b %Y} over {r.horizon_days:g} days: {html.escape(r.why)}</li>' for r in each.itertuples())
-    return f'<h2>Left out</h2><ul>{lines}</ul>' if lines else ''
+    return f'<h2>{head}</h2><ul>{lines}</ul>' if lines else ''
 
 def _horizon_html(scores, part, days, said):
     return (f'<h2>{days:g} days ahead</h2><p>{html.escape(said)}</p>{_board_html(part)}'
@@ -59,7 +60,7 @@ def write_standing_page(
     "Write a rolling backtest as one page."
     verdicts = dict(line.split(' days ahead. ', 1) for line in said.splitlines())
     parts = [_horizon_html(rolling.scores, board, days, verdicts.get(f'{days:g}', '')) for days, board in boards(rolling).items()]
-    body = f'<h1>{html.escape(title)}</h1>{"".join(parts)}{_left_out_html(rolling.skipped)}'
+    body = f'<h1>{html.escape(title)}</h1>{"".join(parts)}{_told_html("Left out", rolling.skipped)}{_told_html("Fitted, but", rolling.against)}'
     with whole(out) as part:
         (part/'standings.html').write_text(f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">\n<title>{html.escape(title)}</title>\n<style>{STYLE}{WIDER}</style></head>\n<body>{body}</body></html>\n', encoding='utf-8')
     return Path(out, 'standings.html')

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from flax import nnx
 from ..data.blocks import Block
-from ..data.errors import DataError
+from ..data.errors import DataError, DataWarning
 from ..data.rows import THREADS, in_threads
 from ..data.snapshots import present_of
 from ..data.value import mean_discount
@@ -74,7 +74,7 @@ def no_more(
     return less | dict(spend=value/less['purchases'])
 
 # %% ../../nbs/models/18b_prior.ipynb #7af81991
-class OutOfWorlds(UserWarning):
+class OutOfWorlds(DataWarning):
     "A forecast for a shop unlike those of the simulation."
 
 # %% ../../nbs/models/18b_prior.ipynb #65654d0b
@@ -95,6 +95,7 @@ class ULVPrior(Forecaster):
         return _keep(self, snapshot, [self.horizon_days_])
 
     strange_ = property(lambda self: _strange(self))   # sentences: what is out of its world
+    reasons = property(lambda self: _against(self))    # what speaks against a fit, as backtests and commands say it
 
     def quantiles(self, snapshot, forecast=None): return _quantiles(*_at_hand(self, snapshot, forecast))
     def counts(self, snapshot, most:int=10, forecast=None): return _counts(*_at_hand(self, snapshot, forecast), most)   # chances of 0, 1, ... purchases: a frame, the last column is `most` or more
@@ -123,6 +124,8 @@ def _shown_now(model, snapshot):
     model.last_strange_ = shown.strange_
     if shown.strange_: warnings.warn(_doubt(shown.strange_), OutOfWorlds, stacklevel=4)
     return shown
+
+def _against(model): return (f'the shop is unlike those that it has seen: {"; ".join(model.strange_)}',) if hasattr(model, 'value_') and model.strange_ else ()
 
 def _doubt(strange): return f'this shop is unlike those that the prior has seen, so do not trust its forecast before a backtest: {"; ".join(strange)}'
 
