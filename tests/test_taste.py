@@ -1,5 +1,6 @@
 "What customers buy, inside the models: honest columns, the same ones for ever."
 import pickle
+from dataclasses import replace
 from unittest.mock import patch
 import numpy as np, pandas as pd
 import pytest
@@ -15,6 +16,7 @@ from ulv_jax.ensemble.kept import digest
 from ulv_jax.evaluation.metrics import auc
 from ulv_jax.models.base import load_forecaster, make_forecaster, save_forecaster
 from ulv_jax.models.boosted import SETTINGS, lightgbm
+from ulv_jax.models.structured import MLPForecaster, Settings, TweedieForecaster
 
 CUTOFF, DAYS = '2024-07-01', '30D'
 
@@ -56,6 +58,33 @@ def test_trees_read_them_and_keep_them(name, learn_now, tmp_path):
     save_forecaster(model, tmp_path/name)
     pd.testing.assert_frame_equal(load_forecaster(tmp_path/name).predict(sets(shop())[1]), said, check_exact=True)
     with patch('ulv_jax.data.inputs.fit_taste', lambda s: None): assert (fitted().predict(now)['ulv'] != said['ulv']).any()
+
+SMALL = Settings(members=1, steps=40, batch=128, examples=2048)
+
+@pytest.mark.parametrize('family', [MLPForecaster, TweedieForecaster])
+def test_networks_read_them_and_keep_them(family, learn_now, tmp_path):
+    "Of every week of the past, as it was then; the same from a pickled training set; none for a setting, a file of before, or a log without items."
+    learn, now = learn_now
+    model = family(settings=SMALL).fit(learn)
+    said = model.predict(now)
+    assert model.taste_ == fit_taste(learn)
+    save_forecaster(model, tmp_path/'m')
+    pd.testing.assert_frame_equal(load_forecaster(tmp_path/'m').predict(sets(shop())[1]), said, check_exact=True)
+    pd.testing.assert_frame_equal(family(settings=SMALL).fit(pickle.loads(pickle.dumps(learn))).predict(now), said, check_exact=True)
+    without = family(settings=replace(SMALL, taste=False)).fit(learn)
+    assert without.taste_ is None and (without.predict(now)['ulv'] != said['ulv']).any()
+    plain = read_events(shop().drop(columns='item_id'))
+    pd.testing.assert_frame_equal(family(settings=SMALL).fit(training_snapshots(plain, CUTOFF, DAYS, n=3)).predict(snapshot(plain, CUTOFF, DAYS, labels=False)), without.predict(now), check_exact=True)
+
+def test_an_earlier_week_does_not_know_what_was_bought_later(learn_now):
+    "Where customers stood nine weeks ago is what a snapshot of that day says."
+    learn, now = learn_now
+    taste, day = fit_taste(learn), now.cutoff - pd.Timedelta(weeks=9)
+    earlier = snapshot(read_events(shop(), item_col='item_id'), day, DAYS, labels=False)
+    row = now.users.get_indexer(earlier.users)
+    then = taste.then(now.baskets, row, np.full(len(row), 63))
+    np.testing.assert_allclose(then, np.nan_to_num(taste(earlier.baskets, earlier.users).to_numpy()), atol=1e-6)
+    assert np.abs(then - np.nan_to_num(taste(now.baskets, now.users).to_numpy())[row]).max() > .1
 
 def test_the_deep_trees_learn_the_axes_at_the_present(learn_now):
     learn, now = learn_now

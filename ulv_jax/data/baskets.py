@@ -19,7 +19,7 @@ from .items import id_text
 @dataclass(frozen=True, eq=False)
 class Baskets:
     "Lines bought, by customer and item; an item is known by its id as text."
-    events:Events|pa.Table   # the log; or its lines counted, as a file keeps them: user_id, id, n
+    events:Events|pa.Table   # the log; or its lines counted, as a file keeps them: user_id, id, day, n
     cutoff:pd.Timestamp   # only what is before it
     users:pd.Index        # the customers, in this order; nobody else counts
     kept:dict=field(default_factory=dict, repr=False)   # what others made of them, so that it is made once
@@ -39,6 +39,14 @@ class Baskets:
         found.sort_indices()
         return found
 
+    def dated(self, ids:list) -> tuple: # int64 (row, column, days before the cutoff, lines), one entry a customer, item and day; the day before the cutoff is 1
+        "The same day by day."
+        if not len(ids): return tuple(np.zeros((4, 0), np.int64))
+        t = _bought(self).join(_numbered('id', ids, 'column'), 'id').group_by(['row', 'column', 'day']).aggregate(n=lambda t: t.n.sum()).order_by(['row', 'column', 'day']).to_pyarrow()
+        row, column, n = (t[c].to_numpy().astype(np.int64) for c in ('row', 'column', 'n'))
+        since = lambda day: np.asarray(day, 'datetime64[D]').astype(np.int64)
+        return row, column, since(self.cutoff.ceil('D').to_datetime64()) - since(t['day'].to_numpy()), n
+
     def __reduce__(self): return Baskets, (_lines(self), self.cutoff, self.users)   # a log is no file: counts go with a pickled snapshot
 
 
@@ -49,10 +57,10 @@ def _bought(baskets):
     users = _numbered('user_id', baskets.users, 'row')
     if isinstance(baskets.events, pa.Table): return ibis.memtable(baskets.events).join(users, 'user_id')
     t = paid_before(baskets.events, baskets.cutoff)
-    t = t.filter(t.event == baskets.events.purchase).select('user_id', id=id_text(t.item_id), n=ibis.literal(1)).filter(lambda t: t.id.notnull())
+    t = t.filter(t.event == baskets.events.purchase).select('user_id', id=id_text(t.item_id), day=t.timestamp.truncate('D'), n=ibis.literal(1)).filter(lambda t: t.id.notnull())
     return t.join(users, 'user_id')
 
-def _lines(baskets): return _bought(baskets).group_by(['user_id', 'id']).aggregate(n=lambda t: t.n.sum()).order_by(['user_id', 'id']).to_pyarrow()
+def _lines(baskets): return _bought(baskets).group_by(['user_id', 'id', 'day']).aggregate(n=lambda t: t.n.sum()).order_by(['user_id', 'id', 'day']).to_pyarrow()
 
 # %% ../../nbs/data/04d_baskets.ipynb #f86321ee
 def baskets(

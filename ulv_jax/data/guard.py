@@ -34,8 +34,7 @@ def _parts(name, x):
 
 def _bought(name, x):
     items = x.popular((1 << 31) - 1)
-    lines = x.counts(items)
-    return {f'{name}.items': tuple(items), f'{name}.users': x.users.to_numpy(), **{f'{name}.{k}': getattr(lines, k) for k in ('data', 'indices', 'indptr')}}
+    return {f'{name}.items': tuple(items), f'{name}.users': x.users.to_numpy(), **{f'{name}.{k}': lines for k, lines in zip(('row', 'column', 'age', 'n'), x.dated(items))}}
 
 def _same(x, y):
     if isinstance(x, (pa.Array, pd.Index)): return type(x) is type(y) and x.equals(y)

@@ -8,7 +8,7 @@ __all__ = ['DRAW', 'SIZE', 'MOST', 'LEAST', 'ITEMS', 'CUSTOMERS', 'SAMPLE', 'dir
 
 # %% ../../nbs/data/11ba_taste.ipynb #fe3b74ca
 import json, warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
 import numpy as np
@@ -62,6 +62,13 @@ class Taste:
         if len(known) and not known.any(): warnings.warn(f'nobody of {len(known)} customers bought any of the {len(self.ids)} items that the model knows, the first is {self.ids[0]!r}: are the ids written as before?', DataWarning, stacklevel=2)
         return np.where(known[:, None], np.where(half[:, None] == 0, *(x @ axes for axes in self.axes)), np.nan)
 
+    def then(self, baskets:Baskets|None, user:Int[np.ndarray, "pair"], back:Int[np.ndarray, "pair"]) -> Float[np.ndarray, "pair size"]:   # float32; 0 for whom none of the items was known
+        "Where customers, by their rows, stood some days before the cutoff of the baskets."
+        if baskets is None or not len(user): return np.zeros((len(user), len(self.columns)), np.float32)
+        key = self.key, user.tobytes(), back.tobytes()
+        if key not in baskets.kept: baskets.kept[key] = _stood(self, baskets, user, back)
+        return baskets.kept[key]
+
     def to_dict(self): return dict(ids=list(self.ids), weights=self.weights.tolist(), axes=self.axes.tolist())
 
     @cached_property
@@ -70,6 +77,21 @@ class Taste:
     def __eq__(self, other): return isinstance(other, Taste) and self.key == other.key
 
 def taste_from_dict(d:dict) -> Taste: return Taste(tuple(d['ids']), np.asarray(d['weights'], float), np.asarray(d['axes'], float))
+
+# %% ../../nbs/data/11ba_taste.ipynb #e897d581
+def _stood(taste, baskets, user, back):
+    from scipy import sparse
+    rows, at = np.unique(user, return_inverse=True)
+    some = replace(baskets, users=baskets.users[rows], kept={})
+    (row, column, age, n), half = some.dated(list(taste.ids)), halves(some.users)
+    found = np.zeros((len(user), len(taste.columns)), np.float32)
+    for days in np.unique(back):
+        known, pairs = age > days, back == days
+        who, where = np.unique(at[pairs], return_inverse=True)
+        x, _ = directions(sparse.coo_array((n[known], (row[known], column[known])), shape=(len(rows), len(taste.ids))).tocsr()[who], taste.weights)
+        found[pairs] = np.where(half[who, None] == 0, *(x @ axes for axes in taste.axes))[where]
+    return found
+
 
 # %% ../../nbs/data/11ba_taste.ipynb #0fafd663
 def axes_of(

@@ -15,9 +15,10 @@ from ..data.behaviour import YEAR_AGO
 from ..data.errors import DataError
 from ..data.snapshots import present_of
 from .combine import at_level, choose_exponent, half_way, rank_score, simplex_weights, weights_earned
+from .distribution import pooled
 from .kept import fit_kept, keep_alone, keeping
 from .order import Order, RankTrees, fit_rank_trees
-from ..models.base import Forecaster, IntervalTable, inner_restored, inner_state, make_forecaster, register
+from ..models.base import Forecaster, IntervalTable, inner_restored, inner_state, make_forecaster, quantile_frame, register
 
 # %% ../../nbs/ensemble/01_stacking.ipynb #892e95f4
 @dataclass
@@ -149,6 +150,8 @@ class Ensemble(Forecaster):
         self.exponent_ = _exponent(self, (whole or [_newest(self, snapshots)])[0])
         self.interval_ = learn_interval(self.weights_, list(self.members_), told or [_newest(self, snapshots)])
 
+    def quantiles(self, snapshot, forecast=None): return _distribution(self, snapshot, self.predict(snapshot) if forecast is None else forecast)
+    def counts(self, snapshot, most:int=10, forecast=None): return _counts(self, snapshot, most, self.predict(snapshot) if forecast is None else forecast)   # chances of 0, 1, ... purchases: a frame, the last column is `most` or more
     def _predict(self, snapshot): return _answer(self, snapshot)
     def _state(self): return _to_files(self)
     def _restore(self, meta, arrays): _from_files(self, meta, arrays)
@@ -197,6 +200,19 @@ def _answer(model, snapshot):
     rank = rank_score(mixed['expected_purchases'], mixed['ulv'], model.exponent_)
     spends = np.array([f['expected_spend'].to_numpy() for f in said.values() if f['expected_spend'].notna().all()])
     return mixed | _agreeing(mixed, spends) | {'rank_score': rank} | _interval(model, said, mixed['ulv'])
+
+
+# %% ../../nbs/ensemble/01_stacking.ipynb #cc81ea1d
+def _distribution(model, snapshot, forecast):
+    "Of the table and of the prior's shapes; of one of them where the other knows nothing."
+    table = super(Ensemble, model).quantiles(snapshot, forecast)
+    if 'prior' not in model.members_: return table
+    shapes = model.members_['prior'].quantiles(snapshot, forecast)
+    return quantile_frame(forecast, pooled(table.to_numpy(), shapes.to_numpy())) if model.interval_.known else shapes
+
+def _counts(model, snapshot, most, forecast):
+    if 'prior' not in model.members_: raise DataError(f"of the members {', '.join(model.members_)} none knows how many purchases are how probable: the ensemble needs the member 'prior' for that")
+    return model.members_['prior'].counts(snapshot, most, forecast)
 
 
 # %% ../../nbs/ensemble/01_stacking.ipynb #5e20cbbe
