@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 from ulv_jax.cli import app
 
-SAID = 'the shop is unlike those that it has seen: '
+SAID = 'the shop is unlike the simulated ones that it learnt from: '
 
 @pytest.fixture(scope='module')
 def subscriptions(tmp_path_factory):
@@ -31,16 +31,20 @@ def test_a_fit_and_each_of_its_forecasts_say_so(subscriptions, tmp_path):
 
 def test_of_an_ensemble_it_is_said_which_member(subscriptions):
     from ulv_jax.data.events import read_events
-    from ulv_jax.data.snapshots import training_snapshots
+    from ulv_jax.data.snapshots import snapshot, training_snapshots
     from ulv_jax.evaluation.backtest import reasons_of
     from ulv_jax.ensemble.stacking import Ensemble
     model = Ensemble(members=('pareto_nbd', 'prior'))
     model.fit(training_snapshots(read_events(subscriptions), '2024-10-01', '60D', n=2))
     assert SAID in reasons_of({'ensemble': model})['prior in ensemble'][0]
+    now = snapshot(read_events(subscriptions), '2024-10-01', '60D', labels=False)
+    table = model.interval_.distribution(model.predict(now)['ulv'].to_numpy())
+    np.testing.assert_array_equal(model.quantiles(now), table)   # half of the prior's shapes would be of another world
 
 def test_a_backtest_of_several_dates_says_when(subscriptions, tmp_path):
     asked = 'backtest', subscriptions, '--horizon', '60D', '--models', 'mean,prior', '--quiet', '--out', tmp_path
-    ulv(*asked, '--cutoff', '2024-09-01')
+    at_one = ulv(*asked, '--cutoff', '2024-09-01')
+    assert f'prior was fitted, but {SAID}' in at_one
     assert SAID in json.loads((tmp_path/'run.json').read_text())['reasons']['prior'][0] and SAID in (tmp_path/'report.html').read_text()
     said = ulv(*asked, '--cutoff', '2024-09-01', '--origins', 2)
     told = json.loads((tmp_path/'reasons.json').read_text())

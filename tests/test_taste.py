@@ -1,11 +1,12 @@
 "What customers buy, inside the models: honest columns, the same ones for ever."
-import pickle
+import json, pickle
 from dataclasses import replace
 from unittest.mock import patch
 import numpy as np, pandas as pd
 import pytest
 from ulv_jax.data.baskets import Baskets
 from ulv_jax.data.encode import Encoding
+from ulv_jax.data.errors import DataWarning
 from ulv_jax.data.events import Events, read_events
 from ulv_jax.data.guard import differences
 from ulv_jax.data.inputs import fit_inputs, inputs_from_dict, inputs_to_dict, training_frame
@@ -16,7 +17,7 @@ from ulv_jax.ensemble.kept import digest
 from ulv_jax.evaluation.metrics import auc
 from ulv_jax.models.base import load_forecaster, make_forecaster, save_forecaster
 from ulv_jax.models.boosted import SETTINGS, lightgbm
-from ulv_jax.models.structured import MLPForecaster, Settings, TweedieForecaster
+from ulv_jax.models.structured import MLPForecaster, QUIET, Settings, TweedieForecaster
 
 CUTOFF, DAYS = '2024-07-01', '30D'
 
@@ -63,7 +64,7 @@ SMALL = Settings(members=1, steps=40, batch=128, examples=2048)
 
 @pytest.mark.parametrize('family', [MLPForecaster, TweedieForecaster])
 def test_networks_read_them_and_keep_them(family, learn_now, tmp_path):
-    "Of every week of the past, as it was then; the same from a pickled training set; none for a setting, a file of before, or a log without items."
+    "Of every week of the past, as it was then; the same from a pickled training set; none by its setting, or from a log without items."
     learn, now = learn_now
     model = family(settings=SMALL).fit(learn)
     said = model.predict(now)
@@ -76,15 +77,48 @@ def test_networks_read_them_and_keep_them(family, learn_now, tmp_path):
     plain = read_events(shop().drop(columns='item_id'))
     pd.testing.assert_frame_equal(family(settings=SMALL).fit(training_snapshots(plain, CUTOFF, DAYS, n=3)).predict(snapshot(plain, CUTOFF, DAYS, labels=False)), without.predict(now), check_exact=True)
 
+def stood(taste, weeks):
+    "What a snapshot of an earlier week says, by user."
+    then = snapshot(read_events(shop(), item_col='item_id'), pd.Timestamp(CUTOFF) - pd.Timedelta(weeks=weeks), DAYS, labels=False)
+    return taste(then.baskets, then.users).fillna(0.)
+
 def test_an_earlier_week_does_not_know_what_was_bought_later(learn_now):
     "Where customers stood nine weeks ago is what a snapshot of that day says."
     learn, now = learn_now
-    taste, day = fit_taste(learn), now.cutoff - pd.Timedelta(weeks=9)
-    earlier = snapshot(read_events(shop(), item_col='item_id'), day, DAYS, labels=False)
-    row = now.users.get_indexer(earlier.users)
-    then = taste.then(now.baskets, row, np.full(len(row), 63))
-    np.testing.assert_allclose(then, np.nan_to_num(taste(earlier.baskets, earlier.users).to_numpy()), atol=1e-6)
-    assert np.abs(then - np.nan_to_num(taste(now.baskets, now.users).to_numpy())[row]).max() > .1
+    taste = fit_taste(learn)
+    earlier, later = stood(taste, 9), stood(taste, 0)
+    row = now.users.get_indexer(earlier.index)
+    then = taste.then(now.baskets, now.users, row, np.full(len(row), 63))
+    np.testing.assert_allclose(then, earlier, atol=1e-6)
+    assert (earlier - later.loc[earlier.index]).abs().max(axis=None) > .1
+
+def test_networks_learn_each_week_from_what_was_known_then(learn_now):
+    "The columns of every example, whatever its week, and their small spread."
+    learn, now = learn_now
+    class Enough(Exception): "Stops the fit where its training would begin."
+    def seen(model, some, cutoff): raise Enough(some, model.scaling_)
+    with patch('ulv_jax.models.structured._train', seen), pytest.raises(Enough) as stopped: MLPForecaster(settings=replace(SMALL, examples=20_000)).fit(learn)
+    some, scaling = stopped.value.args
+    taste, told = fit_taste(learn), some.inputs[:, -SIZE:]
+    for weeks in (1, 4, 12):
+        of_week = some.back == 7*weeks
+        np.testing.assert_allclose(told[of_week], stood(taste, weeks).loc[now.users[some.user[of_week]]], atol=1e-6)
+        assert of_week.sum() > 100
+    np.testing.assert_allclose(scaling(some.inputs)[:, -SIZE:].std(0), QUIET, rtol=1e-3)
+
+def test_a_log_without_items_is_no_silent_input(learn_now):
+    model, plain = MLPForecaster(settings=SMALL).fit(learn_now[0]), read_events(shop().drop(columns='item_id'))
+    with pytest.warns(DataWarning, match='does not say it'): model.predict(snapshot(plain, CUTOFF, DAYS, labels=False))
+
+def test_a_network_of_before(learn_now, tmp_path):
+    "Its file names neither the setting nor what customers buy."
+    learn, now = learn_now
+    model = MLPForecaster(settings=replace(SMALL, taste=False)).fit(learn)
+    file = save_forecaster(model, tmp_path/'m')/'model.json'
+    meta = json.loads(file.read_text())
+    del meta['state']['taste'], meta['state']['settings']['taste']
+    file.write_text(json.dumps(meta))
+    pd.testing.assert_frame_equal(load_forecaster(tmp_path/'m').predict(now), model.predict(now), check_exact=True)
 
 def test_the_deep_trees_learn_the_axes_at_the_present(learn_now):
     learn, now = learn_now

@@ -17,7 +17,7 @@ import typer
 from .commands.backtest import _show, _write_all, backtest_command
 from .commands.fit import _cutoff, _fit, _write_table, fit_command, predict_command
 from .commands.options import (COST, CURRENCY, CURRENCY_COL, DATES, DECIMAL, EVENT, ITEM, KIND, LOG, ORDER, PURCHASE, QUIET, SEED, SEP, TIME, USER, VALUE, ZONE,
-    _Stopped, _check_written, _columns, _folder, _read)
+    _Stopped, _check_written, _columns, _doubted, _folder, _read)
 from .commands.settings import _forecaster
 
 # %% ../nbs/cli.ipynb #c3a1f0d2
@@ -140,6 +140,7 @@ def demo_command(
     _write_all(result, log, out)
     row = result.leaderboard.set_index('model').loc['ensemble'].dropna().to_dict()
     _forecast_future(log, columns, out, seed, row)
+    for line in _doubted(result.reasons): typer.echo(line)
     typer.echo(f'\n{_show(result.leaderboard)}\n\nforecasts: {out}/forecasts.parquet and {out}/forecasts.csv\nbundle:    {out}/bundle\nreport:    {out}/report.html (open it in a browser)')
 
 # %% ../nbs/cli.ipynb #d5327741

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated
 import typer
 from .options import (ATTRIBUTES, COST, CLEAN, CURRENCY, CURRENCY_COL, CUTOFF, DATES, DECIMAL, EVENT, EVERY, HORIZONS, ITEM, KIND, LOG, ORDER, ORIGINS, PAST,
-    PURCHASE, QUIET, REFIT, SEED, SEEDS, SEP, SET, TIME, USER, VALUE, WINDOW, ZONE, _Stopped, _check_written, _columns, _folder, _left_out, _open, _say)
+    PURCHASE, QUIET, REFIT, SEED, SEEDS, SEP, SET, TIME, USER, VALUE, WINDOW, ZONE, _Stopped, _check_written, _columns, _doubted, _folder, _left_out, _open, _say)
 from .settings import _settings_of
 
 # %% ../../nbs/commands/02_backtest.ipynb #f922e152
@@ -54,6 +54,7 @@ def _tell(result, out):
     typer.echo(f"judged at the cutoff {result.run['cutoff']}, over {result.run['horizon_days']:g} days")
     typer.echo(_show(result.leaderboard))
     _left_out(result.skipped)
+    for line in _doubted(result.reasons): typer.echo(line)
     typer.echo(f'written: {out}/leaderboard.json, {out}/predictions.parquet, {out}/report.html')
 
 # %% ../../nbs/commands/02_backtest.ipynb #f5c18a12

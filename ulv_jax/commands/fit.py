@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Optional
 import typer
 from .options import (ANYWAY, ATTRIBUTES, CLEAN, COST, CURRENCY, CURRENCY_COL, DATES, DECIMAL, END, EVENT, HORIZON, ITEM, KIND, LOG, ORDER, PURCHASE, SEED, SEP, SET,
-    TIME, USER, VALUE, ZONE, _Stopped, _attributes, _check_written, _columns, _folder, _glance, _left_out, _open, _say)
+    TIME, USER, VALUE, ZONE, _Stopped, _attributes, _check_written, _columns, _doubted, _folder, _glance, _left_out, _open, _say)
 from .settings import _forecaster
 
 # %% ../../nbs/commands/03_fit.ipynb #ca79c1ea
@@ -64,9 +64,8 @@ def _stopped(state):
 
 # %% ../../nbs/commands/03_fit.ipynb #49c3c02e
 def _against(fitted):
-    "What speaks against a fit that is used all the same, a line a model."
     from ulv_jax.evaluation.backtest import reasons_of
-    return [f"{name} was fitted, but {'; '.join(said)}" for name, said in reasons_of({fitted.name: fitted}).items()]
+    return _doubted(reasons_of({fitted.name: fitted}))
 
 
 # %% ../../nbs/commands/03_fit.ipynb #4b2ec5aa

@@ -157,3 +157,8 @@ def _say(told):
 
 def _left_out(skipped):
     for name, why in skipped.items(): typer.echo(f'{name} was left out: {why}')
+
+def _doubted(reasons):
+    "What speaks against fits that are used all the same, a line a model."
+    return [f"{name} was fitted, but {'; '.join(said)}" for name, said in reasons.items()]
+

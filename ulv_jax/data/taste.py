@@ -10,7 +10,7 @@ __all__ = ['DRAW', 'SIZE', 'MOST', 'LEAST', 'ITEMS', 'CUSTOMERS', 'SAMPLE', 'dir
 import json, warnings
 from dataclasses import dataclass, replace
 from functools import cached_property
-from hashlib import sha256
+from hashlib import blake2b, sha256
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
@@ -52,8 +52,7 @@ class Taste:
 
     def __call__(self, baskets:Baskets|None, users:pd.Index) -> pd.DataFrame: # index `users`; NaN for whom none of the items is known
         "Where customers stand on the axes."
-        if baskets is None: return pd.DataFrame(np.nan, users, self.columns)   # a log without items
-        if len(baskets.users) != len(users): raise DataError(f'the baskets are of {len(baskets.users)} customers, the snapshot has {len(users)}: keep some customers of a snapshot with keep_users')
+        if not _of_these(baskets, users): return pd.DataFrame(np.nan, users, self.columns)
         if self.key not in baskets.kept: baskets.kept[self.key] = self._placed(baskets)   # several learners ask for the same
         return pd.DataFrame(baskets.kept[self.key], users, self.columns)
 
@@ -62,10 +61,10 @@ class Taste:
         if len(known) and not known.any(): warnings.warn(f'nobody of {len(known)} customers bought any of the {len(self.ids)} items that the model knows, the first is {self.ids[0]!r}: are the ids written as before?', DataWarning, stacklevel=2)
         return np.where(known[:, None], np.where(half[:, None] == 0, *(x @ axes for axes in self.axes)), np.nan)
 
-    def then(self, baskets:Baskets|None, user:Int[np.ndarray, "pair"], back:Int[np.ndarray, "pair"]) -> Float[np.ndarray, "pair size"]:   # float32; 0 for whom none of the items was known
-        "Where customers, by their rows, stood some days before the cutoff of the baskets."
-        if baskets is None or not len(user): return np.zeros((len(user), len(self.columns)), np.float32)
-        key = self.key, user.tobytes(), back.tobytes()
+    def then(self, baskets:Baskets|None, users:pd.Index, user:Int[np.ndarray, "pair"], back:Int[np.ndarray, "pair"]) -> Float[np.ndarray, "pair size"]:   # float32; 0 for whom none of the items was known
+        "Where customers, by their rows among `users`, stood some days before the cutoff of the baskets."
+        if not _of_these(baskets, users) or not len(user): return np.zeros((len(user), len(self.columns)), np.float32)
+        key = self.key, blake2b(user.tobytes() + back.tobytes()).digest()
         if key not in baskets.kept: baskets.kept[key] = _stood(self, baskets, user, back)
         return baskets.kept[key]
 
@@ -79,18 +78,33 @@ class Taste:
 def taste_from_dict(d:dict) -> Taste: return Taste(tuple(d['ids']), np.asarray(d['weights'], float), np.asarray(d['axes'], float))
 
 # %% ../../nbs/data/11ba_taste.ipynb #e897d581
+def _of_these(baskets, users):
+    "Are there baskets? DataError where they are of others."
+    if baskets is not None and len(baskets.users) != len(users): raise DataError(f'the baskets are of {len(baskets.users)} customers, the snapshot has {len(users)}: keep some customers of a snapshot with keep_users')
+    if baskets is None: warnings.warn('the model learnt what customers buy, and this log does not say it: name its column of items (item_col), or fit a model without', DataWarning, stacklevel=4)
+    return baskets is not None
+
 def _stood(taste, baskets, user, back):
-    from scipy import sparse
     rows, at = np.unique(user, return_inverse=True)
     some = replace(baskets, users=baskets.users[rows], kept={})
-    (row, column, age, n), half = some.dated(list(taste.ids)), halves(some.users)
-    found = np.zeros((len(user), len(taste.columns)), np.float32)
+    (row, *line), half = some.dated(list(taste.ids)), halves(some.users)
+    found, start = np.zeros((len(user), len(taste.columns)), np.float32), np.searchsorted(row, np.arange(len(rows) + 1))
     for days in np.unique(back):
-        known, pairs = age > days, back == days
+        pairs = back == days
         who, where = np.unique(at[pairs], return_inverse=True)
-        x, _ = directions(sparse.coo_array((n[known], (row[known], column[known])), shape=(len(rows), len(taste.ids))).tocsr()[who], taste.weights)
+        x, _ = directions(_bought_before(days, start[who], start[who + 1], line, len(taste.ids)), taste.weights)
         found[pairs] = np.where(half[who, None] == 0, *(x @ axes for axes in taste.axes))[where]
+    found.setflags(write=False)   # kept for others
     return found
+
+def _bought_before(days, start, end, line, items):
+    "Counts of some customers, whose lines stand from start to end; scipy sparse [customer, item]."
+    from scipy import sparse
+    lengths = end - start
+    at = np.repeat(start - np.r_[0, lengths.cumsum()[:-1]], lengths) + np.arange(lengths.sum())
+    column, age, n = (x[at] for x in line)
+    known, row = age > days, np.repeat(np.arange(len(start)), lengths)
+    return sparse.coo_array((n[known], (row[known], column[known])), shape=(len(start), items)).tocsr()
 
 
 # %% ../../nbs/data/11ba_taste.ipynb #0fafd663

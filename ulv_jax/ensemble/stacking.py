@@ -204,11 +204,12 @@ def _answer(model, snapshot):
 
 # %% ../../nbs/ensemble/01_stacking.ipynb #cc81ea1d
 def _distribution(model, snapshot, forecast):
-    "Of the table and of the prior's shapes; of one of them where the other knows nothing."
-    table = super(Ensemble, model).quantiles(snapshot, forecast)
-    if 'prior' not in model.members_: return table
-    shapes = model.members_['prior'].quantiles(snapshot, forecast)
-    return quantile_frame(forecast, pooled(table.to_numpy(), shapes.to_numpy())) if model.interval_.known else shapes
+    "Of the table and of the prior's shapes; of one of them where the other knows nothing, or the shop is none that the prior knows."
+    table, prior = model.interval_, model.members_.get('prior')
+    told = table.known and table.quantiles.size > 0   # a file of before has ends alone
+    if prior is None or told and prior.reasons: return super(Ensemble, model).quantiles(snapshot, forecast)
+    shapes = prior.quantiles(snapshot, forecast)
+    return quantile_frame(forecast, pooled(table.distribution(forecast['ulv'].to_numpy()), shapes.to_numpy())) if told else shapes
 
 def _counts(model, snapshot, most, forecast):
     if 'prior' not in model.members_: raise DataError(f"of the members {', '.join(model.members_)} none knows how many purchases are how probable: the ensemble needs the member 'prior' for that")

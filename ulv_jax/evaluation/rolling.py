@@ -119,14 +119,14 @@ def _read(file):
 
 # %% ../../nbs/evaluation/05_rolling.ipynb #05ba0029
 def _forecast(question, name, seed, fitted):
-    model, fit_seconds = fitted.get((question.horizon, name, seed)), 0.
+    model, fit_seconds, remarks = fitted.get((question.horizon, name, seed)), 0., {}
     if model is None:
         model = question.make(name, seed); model.progress = False
         learn, start = (question.teacher or question).learn, time.perf_counter()
-        model.fit(learn); fit_seconds = time.perf_counter() - start
+        model.fit(learn); fit_seconds, remarks = time.perf_counter() - start, _remarks(name, model)   # of the date at which it was fitted
     now, start = question.now, time.perf_counter()
     forecast = model.predict(now)
-    return model, forecast, {'fit_seconds': fit_seconds, 'predict_seconds': time.perf_counter() - start} | _remarks(name, model)
+    return model, forecast, {'fit_seconds': fit_seconds, 'predict_seconds': time.perf_counter() - start} | remarks
 
 def _remarks(name, model):
     "Members that the log could not feed, and what speaks against the fit."
@@ -223,11 +223,12 @@ def _ask(question, models, seeds, fitted, refit, bar):
             table, forecast, said = _cell(question, name, seed, fitted, refit); bar.update()
             if 'why' in said: skipped.append({**place, 'model': name, 'seed': seed, **said}); continue
             skipped += [{**place, 'model': part, 'seed': seed, 'why': why} for part, why in said.pop('skipped', {}).items()]
-            against += [{**place, 'model': part, 'seed': seed, 'why': '; '.join(why)} for part, why in said.pop('reasons', {}).items() if part.split(' in ')[0] not in models or part == name]
+            against += [{**place, 'model': part, 'seed': seed, 'why': '; '.join(why)} for part, why in said.pop('reasons', {}).items()]
             found = score(truth, forecast) | said
             rows += [{**place, 'model': name, 'seed': seed, 'metric': k, 'value': v} for k, v in found.items()]
             files[(*place.values(), name, seed)] = table
-    return rows, skipped, against, files, truth
+    scored = {r['model'] for r in rows}   # what such a row says of itself needs no ensemble to say it again
+    return rows, skipped, [a for a in against if ' in ' not in a['model'] or a['model'].split(' in ')[0] not in scored], files, truth
 
 # %% ../../nbs/evaluation/05_rolling.ipynb #05ba0020
 def rolling_backtest(

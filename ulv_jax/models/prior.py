@@ -125,7 +125,7 @@ def _shown_now(model, snapshot):
     if shown.strange_: warnings.warn(_doubt(shown.strange_), OutOfWorlds, stacklevel=4)
     return shown
 
-def _against(model): return (f'the shop is unlike those that it has seen: {"; ".join(model.strange_)}',) if hasattr(model, 'value_') and model.strange_ else ()
+def _against(model): return (f'the shop is unlike the simulated ones that it learnt from: {"; ".join(model.strange_)}',) if hasattr(model, 'value_') and model.strange_ else ()
 
 def _doubt(strange): return f'this shop is unlike those that the prior has seen, so do not trust its forecast before a backtest: {"; ".join(strange)}'
 

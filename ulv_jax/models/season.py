@@ -19,7 +19,7 @@ from .structured import MLPForecaster, Settings, week_of_year
 def fit_season(
     snapshots:list,                        # to learn from; the present, if they know it, is read too
     seed:int=0,
-    settings:Settings=Settings(members=1, told=False),   # what a customer did a year ago would take a part of the season
+    settings:Settings=Settings(members=1, told=False, taste=False),   # what a customer did a year ago, or buys in December, would take a part of the season
 ) -> tuple: # log of the multiplier of each week of the year; empty if the log is shorter than `season_days`
     "The calendar that the structured network learns."
     if present_of(snapshots).history.age.max() < settings.season_days: return ()

@@ -216,7 +216,7 @@ class Structured(Forecaster):
         weeks = 13 * -(-int(now.horizon.days) // 91)   # whole quarters, so that horizons share a program
         self.log_, self.cutoff_ = log_of(now.history) if self.settings.told else Log(), now.cutoff
         self.taste_ = fit_taste(snapshots) if self.settings.taste else None
-        some = _with_taste(self.taste_, now.baskets, weekly_examples(now.history, weeks, self.settings.examples, self.seed, self.log_))
+        some = _with_taste(self.taste_, now, weekly_examples(now.history, weeks, self.settings.examples, self.seed, self.log_))
         self.unit_, self.scaling_ = mean_spend(now.history), Scaling.fit(some.inputs, n_axes(self.taste_))
         self.has_season_ = bool(now.history.age.max() >= self.settings.season_days)
         self.params_, self.losses_ = _train(self, some, now.cutoff)
@@ -233,9 +233,9 @@ class Structured(Forecaster):
 def n_axes(taste:Taste|None) -> int: return 0 if taste is None else len(taste.columns)
 def n_inputs(log:Log, taste:Taste|None) -> int: return len(INPUTS) + len(log.names) + n_axes(taste)
 
-def _with_taste(taste, baskets, some):
+def _with_taste(taste, now, some):
     "Examples that say what their customers had bought by then."
-    return some if taste is None else replace(some, inputs=np.concatenate([some.inputs, taste.then(baskets, some.user, some.back)], axis=1))
+    return some if taste is None else replace(some, inputs=np.concatenate([some.inputs, taste.then(now.baskets, now.users, some.user, some.back)], axis=1))
 
 def _inputs_now(model, snapshot, user):
     x = weekly_inputs(snapshot.history, user, 0*user, log_at(model.log_, model.cutoff_, snapshot))
