@@ -39,14 +39,7 @@ class Baskets:
         found.sort_indices()
         return found
 
-    def dated(self, ids:list) -> tuple: # int64 (row, column, days before the cutoff, lines), one entry a customer, item and day; the day before the cutoff is 1
-        "The same day by day."
-        if not len(ids): return tuple(np.zeros((4, 0), np.int64))
-        t = _bought(self).join(_numbered('id', ids, 'column'), 'id').group_by(['row', 'column', 'day']).aggregate(n=lambda t: t.n.sum()).order_by(['row', 'column', 'day']).to_pyarrow()
-        row, column, n = (t[c].to_numpy().astype(np.int64) for c in ('row', 'column', 'n'))
-        since = lambda day: np.asarray(day, 'datetime64[D]').astype(np.int64)
-        return row, column, since(self.cutoff.ceil('D').to_datetime64()) - since(t['day'].to_numpy()), n
-
+    def dated(self, ids:list) -> tuple: return _dated(self, ids)   # the same day by day: int64 (row, column, days before the cutoff, lines), one entry a customer, item and day; the day before the cutoff is 1
     def __reduce__(self): return Baskets, (_lines(self), self.cutoff, self.users)   # a log is no file: counts go with a pickled snapshot
 
 
@@ -61,6 +54,15 @@ def _bought(baskets):
     return t.join(users, 'user_id')
 
 def _lines(baskets): return _bought(baskets).group_by(['user_id', 'id', 'day']).aggregate(n=lambda t: t.n.sum()).order_by(['user_id', 'id', 'day']).to_pyarrow()
+
+# %% ../../nbs/data/04d_baskets.ipynb #72d96d78
+def _dated(baskets, ids):
+    if not len(ids): return tuple(np.zeros((4, 0), np.int64))
+    t = _bought(baskets).join(_numbered('id', ids, 'column'), 'id').group_by(['row', 'column', 'day']).aggregate(n=lambda t: t.n.sum()).order_by(['row', 'column', 'day']).to_pyarrow()
+    row, column, n = (t[c].to_numpy().astype(np.int64) for c in ('row', 'column', 'n'))
+    since = lambda day: np.asarray(day, 'datetime64[D]').astype(np.int64)
+    return row, column, since(baskets.cutoff.ceil('D').to_datetime64()) - since(t['day'].to_numpy()), n
+
 
 # %% ../../nbs/data/04d_baskets.ipynb #f86321ee
 def baskets(

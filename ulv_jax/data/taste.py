@@ -53,13 +53,8 @@ class Taste:
     def __call__(self, baskets:Baskets|None, users:pd.Index) -> pd.DataFrame: # index `users`; NaN for whom none of the items is known
         "Where customers stand on the axes."
         if not _of_these(baskets, users): return pd.DataFrame(np.nan, users, self.columns)
-        if self.key not in baskets.kept: baskets.kept[self.key] = self._placed(baskets)   # several learners ask for the same
+        if self.key not in baskets.kept: baskets.kept[self.key] = _placed(self, baskets)   # several learners ask for the same
         return pd.DataFrame(baskets.kept[self.key], users, self.columns)
-
-    def _placed(self, baskets):
-        (x, known), half = directions(baskets.counts(list(self.ids)), self.weights), halves(baskets.users)
-        if len(known) and not known.any(): warnings.warn(f'nobody of {len(known)} customers bought any of the {len(self.ids)} items that the model knows, the first is {self.ids[0]!r}: are the ids written as before?', DataWarning, stacklevel=2)
-        return np.where(known[:, None], np.where(half[:, None] == 0, *(x @ axes for axes in self.axes)), np.nan)
 
     def then(self, baskets:Baskets|None, users:pd.Index, user:Int[np.ndarray, "pair"], back:Int[np.ndarray, "pair"]) -> Float[np.ndarray, "pair size"]:   # float32; 0 for whom none of the items was known
         "Where customers, by their rows among `users`, stood some days before the cutoff of the baskets."
@@ -84,6 +79,13 @@ def _of_these(baskets, users):
     if baskets is None: warnings.warn('the model learnt what customers buy, and this log does not say it: name its column of items (item_col), or fit a model without', DataWarning, stacklevel=4)
     return baskets is not None
 
+def _placed(taste, baskets):
+    (x, known), half = directions(baskets.counts(list(taste.ids)), taste.weights), halves(baskets.users)
+    if len(known) and not known.any(): warnings.warn(f'nobody of {len(known)} customers bought any of the {len(taste.ids)} items that the model knows, the first is {taste.ids[0]!r}: are the ids written as before?', DataWarning, stacklevel=3)
+    return np.where(known[:, None], np.where(half[:, None] == 0, *(x @ axes for axes in taste.axes)), np.nan)
+
+
+# %% ../../nbs/data/11ba_taste.ipynb #f7f00bfc
 def _stood(taste, baskets, user, back):
     rows, at = np.unique(user, return_inverse=True)
     some = replace(baskets, users=baskets.users[rows], kept={})
@@ -97,6 +99,8 @@ def _stood(taste, baskets, user, back):
     found.setflags(write=False)   # kept for others
     return found
 
+
+# %% ../../nbs/data/11ba_taste.ipynb #b37039cb
 def _bought_before(days, start, end, line, items):
     "Counts of some customers, whose lines stand from start to end; scipy sparse [customer, item]."
     from scipy import sparse
