@@ -118,7 +118,9 @@ def test_a_network_of_before(learn_now, tmp_path):
     meta = json.loads(file.read_text())
     del meta['state']['taste'], meta['state']['settings']['taste']
     file.write_text(json.dumps(meta))
-    pd.testing.assert_frame_equal(load_forecaster(tmp_path/'m').predict(now), model.predict(now), check_exact=True)
+    again = load_forecaster(tmp_path/'m')
+    assert again.taste_ is None
+    pd.testing.assert_frame_equal(again.predict(now), model.predict(now), check_exact=True)
 
 def test_the_deep_trees_learn_the_axes_at_the_present(learn_now):
     learn, now = learn_now
