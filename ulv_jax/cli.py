@@ -140,8 +140,8 @@ def demo_command(
     _write_all(result, log, out)
     row = result.leaderboard.set_index('model').loc['ensemble'].dropna().to_dict()
     _forecast_future(log, columns, out, seed, row)
-    for line in _doubted(result.reasons): typer.echo(line)
-    typer.echo(f'\n{_show(result.leaderboard)}\n\nforecasts: {out}/forecasts.parquet and {out}/forecasts.csv\nbundle:    {out}/bundle\nreport:    {out}/report.html (open it in a browser)')
+    typer.echo('\n'.join(['', _show(result.leaderboard), *_doubted(result.reasons)]))
+    typer.echo(f'\nforecasts: {out}/forecasts.parquet and {out}/forecasts.csv\nbundle:    {out}/bundle\nreport:    {out}/report.html (open it in a browser)')
 
 # %% ../nbs/cli.ipynb #d5327741
 def main(): app()
