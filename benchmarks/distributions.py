@@ -6,12 +6,8 @@ The default ensemble is fitted once a date, all of them earlier than the newest 
 CRPS, how unevenly the outcomes lie in its tenths (the sum of the distances of their shares from a tenth), and what an interval made of it
 holds, in all and in the tenths of the forecast. The ends of the interval are the levels of 5 and 95 %, or 0 and the level of 90 %.
 """
-import argparse
-from pathlib import Path
 import numpy as np
-import pandas as pd
-from cases import CASES
-from mixes import DATES
+from mixes import run
 from ulv_jax.data.snapshots import snapshot, training_snapshots
 from ulv_jax.ensemble.distribution import pooled
 from ulv_jax.evaluation.audit import audit
@@ -34,18 +30,4 @@ def judged(events, date, horizon):
         tenths = found.groups.query('by == "forecast"')['inside']
         yield dict(law=law, crps=found.whole['crps'], uneven=np.abs(found.places - .1).sum(), inside=found.whole['inside'], lowest_tenth=tenths.min(), highest_tenth=tenths.max())
 
-def main():
-    p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    p.add_argument('logs', nargs='+', choices=DATES)
-    p.add_argument('--out', type=Path, default=Path(__file__).parents[1]/'nbs'/'tutorials'/'leaderboards')
-    a = p.parse_args()
-    rows = []
-    for log in a.logs:
-        events = CASES[log][0]()
-        for date, horizon in (d.split('/') for d in DATES[log]):
-            for row in judged(events, date, horizon):
-                rows.append(dict(log=log, date=date, horizon=horizon) | row)
-                print(*(f'{v:.4f}' if isinstance(v, float) else v for v in rows[-1].values()), flush=True)
-    pd.DataFrame(rows).to_csv(a.out/'distributions.csv', index=False, float_format='%.6g')
-
-if __name__ == '__main__': main()
+if __name__ == '__main__': run(judged, 'distributions.csv', __doc__)

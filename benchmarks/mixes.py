@@ -55,18 +55,20 @@ def shown(model, learn, now, seen):
         found = evaluate(value, bought, model.predict(now))
         yield dict(mix=mix, **{m: found[m] for m in SHOWN}, **rules)
 
-def main():
-    p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def run(judged, name, about):
+    "Judge each date of the logs that are asked for; in the table, the rows of other logs stay."
+    p = argparse.ArgumentParser(description=about.splitlines()[0])
     p.add_argument('logs', nargs='+', choices=DATES)
     p.add_argument('--out', type=Path, default=Path(__file__).parents[1]/'nbs'/'tutorials'/'leaderboards')
     a = p.parse_args()
-    rows = []
+    rows, file = [], a.out/name
     for log in a.logs:
         events = CASES[log][0]()
         for date, horizon in (d.split('/') for d in DATES[log]):
             for row in judged(events, date, horizon):
                 rows.append(dict(log=log, date=date, horizon=horizon) | row)
                 print(*(f'{v:.4f}' if isinstance(v, float) else v for v in rows[-1].values()), flush=True)
-    pd.DataFrame(rows).to_csv(a.out/'mixes.csv', index=False, float_format='%.6g')
+    others = [t[~t['log'].isin(a.logs)] for t in [pd.read_csv(file)]] if file.exists() else []
+    pd.concat([*others, pd.DataFrame(rows)]).to_csv(file, index=False, float_format='%.6g')
 
-if __name__ == '__main__': main()
+if __name__ == '__main__': run(judged, 'mixes.csv', __doc__)
